@@ -1,0 +1,1 @@
+//! The edge: decodes signed requests into operations and encodes their answers.

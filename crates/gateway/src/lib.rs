@@ -1,0 +1,1 @@
+//! The agents' connections on real sockets.

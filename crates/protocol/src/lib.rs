@@ -1,0 +1,1 @@
+//! Control channel: messages, sealing, trust statements, and the conversation without sockets.

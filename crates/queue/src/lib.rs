@@ -1,0 +1,1 @@
+//! The Queue port in process.
