@@ -1,1 +1,16 @@
-//! Control channel: messages, sealing, trust statements, and the conversation without sockets.
+//! The control channel between gateway and agent: messages, sealing, signatures, the enrolment
+//! token, and the conversation as a machine without sockets.
+//!
+//! No input or output, no async, no clock and no randomness of its own.
+
+#![forbid(unsafe_code)]
+
+pub mod conversation;
+pub mod key;
+pub mod message;
+pub mod report;
+pub mod seal;
+pub mod sign;
+pub mod statement;
+pub mod token;
+mod wire;

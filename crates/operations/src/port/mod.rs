@@ -1,0 +1,17 @@
+//! What the operations need from outside. Implementations live in other crates; the composition
+//! of a process picks them.
+
+mod clock;
+mod keys;
+mod queue;
+mod random;
+mod store;
+
+pub use clock::Clock;
+pub use keys::{Keys, KeysError};
+pub use queue::{Queue, QueueError, ReadyJobs, Subscription};
+pub use random::Random;
+pub use store::{
+    AdminChange, Administered, Bind, Change, Deliverable, DeliverableJob, DeploymentRow, Enrolled,
+    Enrolment, FirstStart, Store, StoreError,
+};

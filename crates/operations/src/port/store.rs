@@ -1,0 +1,335 @@
+use async_trait::async_trait;
+use opencpm_domain::{
+    AppId, DeploymentId, GatewayId, Generation, InstanceId, JobId, JobState, SecretId, Sequence,
+    Span, TaskId, Timestamp,
+};
+use opencpm_protocol::key::VerifyingKey;
+
+use crate::row::{
+    Acceptance, Account, ApiKey, AuditEntry, Device, DeviceAuthority, DeviceKey, DeviceQuery,
+    EnrolmentToken, Fingerprint, JobChange, JobRow, LogEntry, LogQuery, NewTask, Page,
+    ResetCandidates, Sealing, TaskRow, UsedNonce,
+};
+
+/// The only source of truth.
+///
+/// Conventions for every implementation:
+/// - A method is one transaction; it returns after the commit is durable. Methods that arrive
+///   together may share a commit, each in a savepoint of its own.
+/// - SQL is set-based: the number of statements of a method does not depend on its arguments.
+/// - Rows are locked in id order. Serialization failures and deadlocks are retried inside.
+/// - `now` in a result is the store's clock; leases are judged by it.
+/// - No method looks inside a signed or sealed byte.
+///
+/// To add an implementation: a folder of its own in `opencpm-store` with the same file names as
+/// its sibling, the same migrations in meaning, and one line in the contract test suite there.
+#[async_trait]
+pub trait Store: Send + Sync {
+    // ---- the deployment ----
+
+    /// The deployment, when the store was initialised.
+    async fn deployment(&self) -> Result<Option<DeploymentRow>, StoreError>;
+
+    /// Initialises an empty store. False, and nothing written, when it has a deployment already.
+    async fn create_deployment(&self, first: FirstStart) -> Result<bool, StoreError>;
+
+    /// Replaces the trust statement when its generation is higher.
+    async fn put_statement(
+        &self,
+        generation: Generation,
+        statement: Vec<u8>,
+    ) -> Result<(), StoreError>;
+
+    // ---- accounts, keys, tokens ----
+
+    /// A key and its account.
+    async fn api_key(&self, secret_id: &SecretId) -> Result<Option<(ApiKey, Account)>, StoreError>;
+
+    /// All accounts, by id.
+    async fn accounts(&self) -> Result<Vec<Account>, StoreError>;
+
+    /// Keys by secret id; of one account or of all.
+    async fn api_keys(&self, account: Option<AppId>) -> Result<Vec<ApiKey>, StoreError>;
+
+    /// The token with this hash, used up and expired ones included.
+    async fn enrolment_token(&self, hash: &[u8; 32]) -> Result<Option<EnrolmentToken>, StoreError>;
+
+    /// One administrative change, with its audit entry and its replay record, or nothing at all.
+    async fn administer(&self, change: AdminChange) -> Result<Administered, StoreError>;
+
+    // ---- devices ----
+
+    /// What a reset needs to know. Unknown ids are absent.
+    async fn reset_candidates(
+        &self,
+        instances: &[InstanceId],
+    ) -> Result<ResetCandidates, StoreError>;
+
+    /// The device list. `now` tells which leases are valid.
+    async fn devices(&self, query: &DeviceQuery) -> Result<(Timestamp, Page<Device>), StoreError>;
+
+    /// Identity keys, current and former. Unknown pairs are absent.
+    async fn device_keys(
+        &self,
+        keys: &[(InstanceId, Generation)],
+    ) -> Result<Vec<DeviceKey>, StoreError>;
+
+    /// The device that has this identity key in force, for idempotent enrolment.
+    async fn device_of_identity(&self, key: &VerifyingKey) -> Result<Option<Device>, StoreError>;
+
+    /// Writes an enrolment; one use of the token is taken in the same commit.
+    async fn enrol(&self, enrolment: Enrolment) -> Result<Enrolled, StoreError>;
+
+    /// Stores sealing keys that came without a job. Returns those that are in force now: a
+    /// generation must be higher, the identity generation still the same.
+    async fn put_sealing_keys(
+        &self,
+        keys: Vec<(InstanceId, Generation, Sealing)>,
+    ) -> Result<Vec<InstanceId>, StoreError>;
+
+    // ---- tasks and jobs ----
+
+    /// Writes a task and its jobs, all or nothing, after checking again what could have changed.
+    async fn accept(&self, task: NewTask) -> Result<Acceptance, StoreError>;
+
+    /// A task and its jobs in the order of the request. Sealed bytes are left out.
+    async fn task(&self, task: TaskId) -> Result<Option<(TaskRow, Vec<JobRow>)>, StoreError>;
+
+    /// The operation log, newest first. Sealed bytes are left out.
+    async fn log(&self, query: &LogQuery) -> Result<Page<LogEntry>, StoreError>;
+
+    /// Jobs by id, in any order; sealed bytes are left out.
+    async fn jobs(&self, jobs: &[JobId]) -> Result<Vec<JobRow>, StoreError>;
+
+    /// Later jobs of the same devices: for each, the earlier job's id and the later one's state.
+    async fn later_jobs(&self, jobs: &[JobId]) -> Result<Vec<(JobId, JobState)>, StoreError>;
+
+    /// Open jobs whose devices are bound to this gateway, sealed bytes included. `filter` picks.
+    async fn deliverable_jobs(
+        &self,
+        gateway: GatewayId,
+        filter: Deliverable,
+        limit: u32,
+    ) -> Result<Vec<DeliverableJob>, StoreError>;
+
+    /// Open jobs whose deadline has come, oldest first, at most `limit`. Sealed bytes left out.
+    async fn overdue_jobs(&self, now: Timestamp, limit: u32) -> Result<Vec<JobRow>, StoreError>;
+
+    /// Applies changes whose version is still the expected one; returns the jobs changed. With a
+    /// fence, everything is refused unless that gateway's lease is valid.
+    async fn change_jobs(
+        &self,
+        changes: Vec<JobChange>,
+        fence: Option<GatewayId>,
+    ) -> Result<Vec<JobId>, StoreError>;
+
+    /// Overwrites what erased and replaced rows left behind in the store's files. Returns true
+    /// when nothing is left.
+    async fn scrub(&self) -> Result<bool, StoreError>;
+
+    /// Forgets nonces and fingerprints that expired.
+    async fn prune_replay(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
+    // ---- gateways ----
+
+    /// Takes or renews a lease of this length from now on. False when the gateway's lease had
+    /// ended: then the process must take a new id.
+    async fn renew_lease(&self, gateway: GatewayId, length: Span) -> Result<bool, StoreError>;
+
+    /// Ends a lease: a process that stops in good order.
+    async fn end_lease(&self, gateway: GatewayId) -> Result<(), StoreError>;
+
+    /// Binds devices to connections of this gateway; a newer connection replaces an older one.
+    /// Refused as a whole unless the gateway's lease is valid. Returns the epochs given.
+    async fn bind(
+        &self,
+        gateway: GatewayId,
+        hellos: Vec<Bind>,
+    ) -> Result<Vec<(InstanceId, u64)>, StoreError>;
+
+    /// Ends connections; each clears only its own epoch.
+    async fn unbind(
+        &self,
+        gateway: GatewayId,
+        connections: Vec<(InstanceId, u64)>,
+    ) -> Result<(), StoreError>;
+}
+
+/// What the store keeps of the deployment itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeploymentRow {
+    /// Its id.
+    pub deployment: DeploymentId,
+    /// CBOR of `Signed<TrustStatement>`.
+    pub statement: Vec<u8>,
+    /// Its generation.
+    pub generation: Generation,
+    /// The deployment's secret keys, encrypted under the master key: name and bytes.
+    pub encrypted_keys: Vec<(String, Vec<u8>)>,
+}
+
+/// Everything that the first start writes, in one commit.
+#[derive(Clone, Debug)]
+pub struct FirstStart {
+    /// The deployment.
+    pub deployment: DeploymentRow,
+    /// The first account.
+    pub account: Account,
+    /// Its first key.
+    pub api_key: ApiKey,
+    /// For the audit table.
+    pub audit: AuditEntry,
+}
+
+/// An administrative request.
+#[derive(Clone, Debug)]
+pub struct AdminChange {
+    /// What to change.
+    pub what: Change,
+    /// Who did it.
+    pub audit: AuditEntry,
+    /// Of a 2.0 request.
+    pub nonce: Option<UsedNonce>,
+    /// Of a 3.0 request.
+    pub fingerprint: Option<Fingerprint>,
+}
+
+/// What an administrator can change.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// A new account.
+    CreateAccount(Account),
+    /// Name or block.
+    ModifyAccount(Account),
+    /// A new key.
+    CreateApiKey(ApiKey),
+    /// Replaces a key's row.
+    ModifyApiKey(ApiKey),
+    /// A new device, ahead of its enrolment or not.
+    CreateDevice(Box<Device>),
+    /// Replaces a device's attributes.
+    ModifyAttributes(InstanceId, Box<crate::row::Attributes>),
+    /// Replaces a device's signed part. Open jobs end as the changes say, the connection is cut.
+    ModifyAuthority {
+        /// What it is from now on.
+        authority: DeviceAuthority,
+        /// Under a row key.
+        signature: [u8; 64],
+        /// Ends of its open jobs.
+        jobs: Vec<JobChange>,
+    },
+    /// A new token.
+    CreateEnrolmentToken(EnrolmentToken),
+}
+
+/// What became of an [`AdminChange`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Administered {
+    /// Written, and durable.
+    Done,
+    /// The same signed request was used before; nothing was written.
+    Replayed,
+    /// What was to be created exists already; nothing was written.
+    Exists,
+    /// What was to be changed does not exist, or changed meanwhile; nothing was written.
+    Missing,
+}
+
+/// An enrolment to be written.
+#[derive(Clone, Debug)]
+pub struct Enrolment {
+    /// The token used.
+    pub token: [u8; 32],
+    /// By the API node's clock; decides whether the token has expired.
+    pub now: Timestamp,
+    /// The device's signed part from now on: new, or with a raised generation.
+    pub authority: DeviceAuthority,
+    /// Under a row key.
+    pub signature: [u8; 64],
+    /// The new identity key. The former one gets its `until`.
+    pub key: DeviceKey,
+    /// The first sealing key.
+    pub sealing: Sealing,
+    /// CBOR of the facts.
+    pub facts: Vec<u8>,
+    /// The agent's version.
+    pub agent_version: String,
+    /// Attributes of a new device; an existing one keeps its own.
+    pub attributes: crate::row::Attributes,
+    /// Ends of the device's open jobs, when it is enrolled again.
+    pub jobs: Vec<JobChange>,
+    /// For the audit table.
+    pub audit: AuditEntry,
+}
+
+/// What became of an [`Enrolment`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enrolled {
+    /// Written, and durable.
+    Done,
+    /// The token is used up, expired or gone; nothing was written.
+    TokenRefused,
+    /// The device or its jobs changed meanwhile; nothing was written. Read again.
+    Changed,
+}
+
+/// Which jobs to deliver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deliverable {
+    /// These, as the queue said.
+    Jobs(Vec<JobId>),
+    /// Those of these devices, which just connected.
+    Devices(Vec<InstanceId>),
+    /// Those without an attempt since then: what the queue lost.
+    NotAttemptedSince(Timestamp),
+}
+
+/// An open job and the connection that it goes to.
+#[derive(Clone, Debug)]
+pub struct DeliverableJob {
+    /// The job, with its sealed bytes.
+    pub job: JobRow,
+    /// The connection's epoch.
+    pub epoch: u64,
+}
+
+/// A device that connected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bind {
+    /// Which.
+    pub instance: InstanceId,
+    /// The generation of its identity key; must still be the one in force.
+    pub identity_generation: Generation,
+    /// Raises the highest sequence, never lowers it.
+    pub highest_sequence: Sequence,
+    /// Its current sealing key; taken when its generation is higher.
+    pub sealing: Sealing,
+    /// CBOR of the facts.
+    pub facts: Vec<u8>,
+    /// The agent's version.
+    pub agent_version: String,
+    /// The machine's boot id.
+    pub boot: String,
+}
+
+/// The store cannot do it now, or never could.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Unreachable, full, read-only or the like: later it may work.
+    #[error("the store is not available")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The lease of the gateway that asks is not valid.
+    #[error("the lease of the gateway has ended")]
+    LeaseEnded,
+    /// The data cannot be as it is.
+    #[error("the store holds impossible data: {0}")]
+    Corrupt(&'static str),
+    /// Made by a newer version.
+    #[error("the store has schema {found}, this version knows up to {known}")]
+    Newer {
+        /// The schema in the store.
+        found: i64,
+        /// The newest schema that this version knows.
+        known: i64,
+    },
+}

@@ -1,0 +1,15 @@
+//! The rows of the store, as the operations see them (design section 4).
+
+mod account;
+mod device;
+mod job;
+
+pub use account::{Account, ApiKey, AuditEntry, EnrolmentToken, Scope};
+pub use device::{
+    Attributes, Binding, Connection, Device, DeviceAuthority, DeviceKey, DeviceOrder, DeviceQuery,
+    DeviceSort, Identity, Lease, Page, ResetCandidate, ResetCandidates, Sealing, Tag,
+};
+pub use job::{
+    Acceptance, DeviceProgress, Expected, Fingerprint, JobChange, JobRow, LogEntry, LogQuery,
+    NewJob, NewTask, TaskRow, UsedNonce,
+};

@@ -1,0 +1,313 @@
+use opencpm_domain::{
+    AppId, DeviceStatus, GatewayId, Generation, InstanceId, OperateStatus, Sequence, Timestamp,
+};
+use opencpm_protocol::key::VerifyingKey;
+
+/// What the contract's answers tell of a device (contract 4.3) and an administrator may edit.
+/// Unknown: empty text, 0.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attributes {
+    /// For people; searched as a substring.
+    pub alias: String,
+    /// Address in the private network.
+    pub lan_ip: String,
+    /// Public address.
+    pub wan_ip: String,
+    /// Management address.
+    pub mgt_ip: String,
+    /// Where it is in its life.
+    pub device_status: DeviceStatus,
+    /// What is being done to it; never `ResettingPassword`.
+    pub operate_status: OperateStatus,
+    /// Operating system, as a number.
+    pub os_type_id: u64,
+    /// RAID, as a number.
+    pub raid_id: u64,
+    /// Zone, as a number (2.0).
+    pub zone_id: u64,
+    /// Zone, as text (3.0).
+    pub zone: String,
+    /// Project.
+    pub project_id: u64,
+    /// Network, old number.
+    pub vpc_id: u64,
+    /// Subnet, old number.
+    pub subnet_id: u64,
+    /// Network.
+    pub un_vpc_id: String,
+    /// Subnet.
+    pub un_subnet_id: String,
+    /// Delivered to its account.
+    pub deliver_time: Option<Timestamp>,
+    /// Paid until.
+    pub deadline: Option<Timestamp>,
+    /// Is a gateway of its network.
+    pub is_vpc_gateway: bool,
+    /// Renewed without asking.
+    pub auto_renew: bool,
+    /// Class, old name.
+    pub device_class: String,
+    /// Class.
+    pub device_class_code: String,
+    /// Labels.
+    pub tags: Vec<Tag>,
+}
+
+impl Default for Attributes {
+    /// A device in operation and running, of which nothing else is known.
+    fn default() -> Self {
+        Self {
+            alias: String::new(),
+            lan_ip: String::new(),
+            wan_ip: String::new(),
+            mgt_ip: String::new(),
+            device_status: DeviceStatus::InOperation,
+            operate_status: OperateStatus::Running,
+            os_type_id: 0,
+            raid_id: 0,
+            zone_id: 0,
+            zone: String::new(),
+            project_id: 0,
+            vpc_id: 0,
+            subnet_id: 0,
+            un_vpc_id: String::new(),
+            un_subnet_id: String::new(),
+            deliver_time: None,
+            deadline: None,
+            is_vpc_gateway: false,
+            auto_renew: false,
+            device_class: String::new(),
+            device_class_code: String::new(),
+            tags: Vec::new(),
+        }
+    }
+}
+
+/// A label of a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tag {
+    /// Name.
+    pub key: String,
+    /// Value.
+    pub value: String,
+}
+
+/// The part of a device that carries authority; signed under a row key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceAuthority {
+    /// Which device.
+    pub instance: InstanceId,
+    /// Whose.
+    pub account: AppId,
+    /// The identity key in force; `None` before the first enrolment.
+    pub identity: Option<Identity>,
+    /// Out of service for good.
+    pub retired: bool,
+    /// Not to be trusted until somebody looked.
+    pub quarantined: bool,
+}
+
+/// An identity key and its place among the device's keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Grows with each enrolment of the device.
+    pub generation: Generation,
+    /// Verifies what the machine signs.
+    pub key: VerifyingKey,
+}
+
+/// The sealing key in force, certified by the identity key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealing {
+    /// Its generation, as in the certificate.
+    pub generation: Generation,
+    /// CBOR of `Signed<SealingCertificate>`, as the machine sent it.
+    pub certificate: Vec<u8>,
+}
+
+/// One identity key of a device, current or former. Append-only, signed under a row key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceKey {
+    /// Whose.
+    pub instance: InstanceId,
+    /// Which and since which enrolment.
+    pub identity: Identity,
+    /// In force from.
+    pub from: Timestamp,
+    /// In force until; set once, not signed.
+    pub until: Option<Timestamp>,
+    /// Under a row key.
+    pub signature: [u8; 64],
+}
+
+/// A device as the store has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// The signed part.
+    pub authority: DeviceAuthority,
+    /// Under a row key.
+    pub signature: [u8; 64],
+    /// For answers.
+    pub attributes: Attributes,
+    /// To which passwords are sealed.
+    pub sealing: Option<Sealing>,
+    /// The highest sequence given to it or reported by it.
+    pub highest_sequence: Sequence,
+    /// CBOR of the facts that the agent told last.
+    pub facts: Option<Vec<u8>>,
+    /// The agent's version, as it told.
+    pub agent_version: String,
+    /// When a connection of it was last made or ended.
+    pub last_seen: Option<Timestamp>,
+    /// Where it is connected.
+    pub connection: Connection,
+    /// True while it has an open job: then it shows operate status 11.
+    pub has_open_job: bool,
+}
+
+/// Which connection of which gateway a device is bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// The gateway process.
+    pub gateway: GatewayId,
+    /// Counts the connections of the device; a newer one replaces an older.
+    pub epoch: u64,
+}
+
+/// What is known of a gateway's lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Valid until, by the store's clock.
+    pub until: Timestamp,
+}
+
+/// Where a device is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// To no gateway.
+    None,
+    /// Bound to a gateway; alive when the lease is valid.
+    Bound {
+        /// The connection.
+        binding: Binding,
+        /// The gateway's lease.
+        lease: Lease,
+    },
+}
+
+/// What a reset needs to know of a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResetCandidate {
+    /// The device.
+    pub authority: DeviceAuthority,
+    /// Under a row key.
+    pub signature: [u8; 64],
+    /// Where it is in its life.
+    pub device_status: DeviceStatus,
+    /// What is being done to it; `ResettingPassword` with an open job.
+    pub operate_status: OperateStatus,
+    /// To which the password is sealed.
+    pub sealing: Option<Sealing>,
+    /// The highest sequence given to it or reported by it.
+    pub highest_sequence: Sequence,
+    /// Where it is connected.
+    pub connection: Connection,
+}
+
+/// The answer to the question what can be reset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResetCandidates {
+    /// The store's clock.
+    pub now: Timestamp,
+    /// Whether any gateway at all has a valid lease.
+    pub any_gateway_alive: bool,
+    /// The highest task id so far.
+    pub last_task: Option<opencpm_domain::TaskId>,
+    /// The devices that exist, in any order.
+    pub devices: Vec<ResetCandidate>,
+}
+
+/// Sort fields of the device list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum DeviceSort {
+    /// The id.
+    #[default]
+    InstanceId,
+    /// The alias.
+    Alias,
+    /// The private address, as text.
+    LanIp,
+    /// The subnet's number.
+    SubnetId,
+    /// Delivery.
+    DeliverTime,
+    /// Expiry.
+    Deadline,
+}
+
+/// The order of the device list; ties are broken by id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct DeviceOrder {
+    /// The field.
+    pub by: DeviceSort,
+    /// Largest first.
+    pub descending: bool,
+}
+
+/// Filters of the device list, joined by AND; an empty list or `None` does not filter.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct DeviceQuery {
+    /// The caller's account; `None` for administrators.
+    pub account: Option<AppId>,
+    /// Exact ids.
+    pub instances: Vec<InstanceId>,
+    /// Exact private addresses.
+    pub lan_ips: Vec<String>,
+    /// Exact public addresses.
+    pub wan_ips: Vec<String>,
+    /// Exact management addresses.
+    pub mgt_ips: Vec<String>,
+    /// Substring, any case.
+    pub alias: Option<String>,
+    /// Substring of an address.
+    pub vague_ip: Option<String>,
+    /// Expiry, inclusive.
+    pub deadline_from: Option<Timestamp>,
+    /// Expiry, inclusive.
+    pub deadline_to: Option<Timestamp>,
+    /// Renewed without asking.
+    pub auto_renew: Option<bool>,
+    /// Networks, old numbers.
+    pub vpc_ids: Vec<u64>,
+    /// Subnets, old numbers.
+    pub subnet_ids: Vec<u64>,
+    /// Networks.
+    pub un_vpc_ids: Vec<String>,
+    /// Subnets.
+    pub un_subnet_ids: Vec<String>,
+    /// Class, old name.
+    pub device_class: Option<String>,
+    /// Class.
+    pub device_class_code: Option<String>,
+    /// Project.
+    pub project_id: Option<u64>,
+    /// Device statuses.
+    pub statuses: Vec<DeviceStatus>,
+    /// Also devices that were retired.
+    pub retired: bool,
+    /// Order.
+    pub order: DeviceOrder,
+    /// Skip so many.
+    pub offset: u64,
+    /// At most so many.
+    pub limit: u64,
+}
+
+/// A part of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// How many match in all.
+    pub total: u64,
+    /// This part.
+    pub items: Vec<T>,
+}
