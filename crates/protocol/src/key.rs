@@ -10,7 +10,7 @@ use std::fmt;
 
 use ed25519_dalek::{Signature, Signer};
 use hpke::kem::{Kem, X25519HkdfSha256};
-use hpke::{Deserializable, Serializable};
+use hpke::{Deserializable, HpkeError, Serializable};
 use minicbor::{Decode, Encode};
 use opencpm_domain::to_hex;
 use rand_core::CryptoRng;
@@ -142,6 +142,11 @@ impl VerifyingKey {
     }
 }
 
+/// The library takes these bytes for no X25519 secret key. RFC 7748 knows no such bytes.
+#[derive(Debug, thiserror::Error)]
+#[error("not an X25519 secret key")]
+pub struct InvalidKey(#[source] HpkeError);
+
 type KemSecret = <X25519HkdfSha256 as Kem>::PrivateKey;
 type KemPublic = <X25519HkdfSha256 as Kem>::PublicKey;
 
@@ -156,10 +161,9 @@ macro_rules! x25519_key {
                 Self(X25519HkdfSha256::gen_keypair_with_rng(rng).0)
             }
 
-            /// The key that [`Self::to_bytes`] gave. Fails on no bytes in practice: any 32 bytes
-            /// are an X25519 secret.
-            pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, hpke::HpkeError> {
-                KemSecret::from_bytes(bytes).map(Self)
+            /// The key that [`Self::to_bytes`] gave.
+            pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, InvalidKey> {
+                KemSecret::from_bytes(bytes).map(Self).map_err(InvalidKey)
             }
 
             /// The secret, for storing it protected and for nothing else.
@@ -180,7 +184,7 @@ macro_rules! x25519_key {
         }
 
         impl $public {
-            pub(crate) fn kem(&self) -> Result<KemPublic, hpke::HpkeError> {
+            pub(crate) fn kem(&self) -> Result<KemPublic, HpkeError> {
                 KemPublic::from_bytes(&self.0)
             }
         }

@@ -6,7 +6,10 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use minicbor::{Decode, Decoder, Encode, Encoder, bytes::ByteArray, decode, encode};
+use minicbor::bytes::ByteArray;
+use minicbor::decode::Error as DecodeError;
+use minicbor::encode::{Error as EncodeError, Write};
+use minicbor::{Decode, Decoder, Encode, Encoder};
 
 use crate::key::{SigningKey, VerifyingKey};
 
@@ -34,7 +37,7 @@ pub enum SignatureError {
     Mismatch(#[source] ed25519_dalek::SignatureError),
     /// Signed well, but not what was expected.
     #[error("the signed bytes cannot be read")]
-    Payload(#[source] decode::Error),
+    Payload(#[source] DecodeError),
 }
 
 impl<T: Signable> Signed<T> {
@@ -56,7 +59,7 @@ impl<T: Signable> Signed<T> {
 
     /// The value as the sender claims it, without looking at the signature: to find the key that
     /// it must be verified with, never to act on.
-    pub fn read_unverified(&self) -> Result<T, decode::Error> {
+    pub fn read_unverified(&self) -> Result<T, DecodeError> {
         minicbor::decode(&self.payload)
     }
 }
@@ -69,7 +72,7 @@ impl<T> Signed<T> {
     }
 
     /// The signed value with the bytes that [`Self::to_bytes`] gave. Verifies nothing.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, decode::Error> {
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
         minicbor::decode(bytes)
     }
 }
@@ -79,19 +82,15 @@ fn message<T: Signable>(payload: &[u8]) -> Vec<u8> {
 }
 
 impl<T, C> Encode<C> for Signed<T> {
-    fn encode<W: encode::Write>(
-        &self,
-        e: &mut Encoder<W>,
-        _: &mut C,
-    ) -> Result<(), encode::Error<W::Error>> {
+    fn encode<W: Write>(&self, e: &mut Encoder<W>, _: &mut C) -> Result<(), EncodeError<W::Error>> {
         e.array(2)?.bytes(&self.payload)?.bytes(&self.signature)?.ok()
     }
 }
 
 impl<'b, T, C> Decode<'b, C> for Signed<T> {
-    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
+    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, DecodeError> {
         if d.array()? != Some(2) {
-            return Err(decode::Error::message("not a payload and a signature"));
+            return Err(DecodeError::message("not a payload and a signature"));
         }
         let payload = d.bytes()?.to_vec();
         let signature = d.decode::<ByteArray<64>>()?.into();
