@@ -204,6 +204,34 @@ x25519_key! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use opencpm_domain::hex_to_bytes;
+
+    fn bytes<const N: usize>(hex: &str) -> [u8; N] {
+        hex_to_bytes(hex).unwrap().try_into().unwrap()
+    }
+
+    /// RFC 8032, section 7.1, test 1: the empty message.
+    #[test]
+    fn signatures_are_those_of_the_rfc() {
+        let key = SigningKey::from_bytes(&bytes(
+            "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
+        ));
+        let public = bytes("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
+        let signature = bytes(
+            "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e3970\
+             1cf9b46bd25bf5f0595bbe24655141438e7a100b",
+        );
+        assert_eq!(key.public(), VerifyingKey::from_bytes(public));
+        assert_eq!(key.sign(b""), signature);
+        assert!(key.public().verify(b"", &signature).is_ok());
+    }
+
+    #[test]
+    fn a_key_id_is_the_head_of_the_digest() {
+        let id = VerifyingKey::from_bytes([0; 32]).key_id();
+        assert_eq!(id.to_string(), "66687aadf862bd77");
+        assert_eq!(KeyId::from_bytes(*id.as_bytes()), id);
+    }
 
     #[test]
     fn a_stored_key_has_the_same_public_half() {

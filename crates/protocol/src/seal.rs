@@ -237,3 +237,147 @@ fn unpad(padded: &[u8]) -> Option<&[u8]> {
     let well_made = padded.len() == PADDED && length > 0 && zeros.iter().all(|&z| z == 0);
     well_made.then_some(password)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use opencpm_domain::hex_to_bytes;
+    use proptest::prelude::*;
+    use rand_core::{TryCryptoRng, TryRng};
+
+    /// Gives the bytes of a test vector instead of random ones.
+    struct Tape(Vec<u8>);
+
+    impl TryRng for Tape {
+        type Error = Infallible;
+
+        fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+            rand_core::utils::next_word_via_fill(self)
+        }
+
+        fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+            rand_core::utils::next_word_via_fill(self)
+        }
+
+        fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+            let rest = self.0.split_off(bytes.len());
+            bytes.copy_from_slice(&std::mem::replace(&mut self.0, rest));
+            Ok(())
+        }
+    }
+
+    impl TryCryptoRng for Tape {}
+
+    fn bytes<const N: usize>(hex: &str) -> [u8; N] {
+        hex_to_bytes(hex).unwrap().try_into().unwrap()
+    }
+
+    /// RFC 9180, appendix A.2.3 (mode Auth), sequence number 0.
+    mod rfc9180 {
+        pub(super) const INFO: &str = "4f6465206f6e2061204772656369616e2055726e";
+        pub(super) const IKM_E: &str =
+            "938d3daa5a8904540bc24f48ae90eed3f4f7f11839560597b55e7c9598c996c0";
+        pub(super) const PK_R: &str =
+            "1a478716d63cb2e16786ee93004486dc151e988b34b475043d3e0175bdb01c44";
+        pub(super) const SK_R: &str =
+            "3ca22a6d1cda1bb9480949ec5329d3bf0b080ca4c45879c95eddb55c70b80b82";
+        pub(super) const PK_S: &str =
+            "f0f4f9e96c54aeed3f323de8534fffd7e0577e4ce269896716bcb95643c8712b";
+        pub(super) const SK_S: &str =
+            "2def0cb58ffcf83d1062dd085c8aceca7f4c0c3fd05912d847b61f3e54121f05";
+        pub(super) const ENC: &str =
+            "f7674cc8cd7baa5872d1f33dbaffe3314239f6197ddf5ded1746760bfc847e0e";
+        pub(super) const AAD: &str = "436f756e742d30";
+        pub(super) const PT: &str = "4265617574792069732074727574682c20747275746820626561757479";
+        pub(super) const CT: &str = "ab1a13c9d4f01a87ec3440dbd756e2677bd2ecf9df0ce7ed73869b98e00c09be\
+                                     111cb9fdf077347aeb88e61bdf";
+    }
+
+    fn vector() -> SealedJob {
+        SealedJob { enc: bytes(rfc9180::ENC), ciphertext: hex_to_bytes(rfc9180::CT).unwrap() }
+    }
+
+    #[test]
+    fn sealing_gives_what_the_rfc_gives() {
+        let authority = AuthorityKey::from_bytes(&bytes(rfc9180::SK_S)).unwrap();
+        assert_eq!(authority.public().as_bytes(), &bytes(rfc9180::PK_S));
+        let sealed = seal_bytes(
+            &hex_to_bytes(rfc9180::INFO).unwrap(),
+            &hex_to_bytes(rfc9180::AAD).unwrap(),
+            &hex_to_bytes(rfc9180::PT).unwrap(),
+            &SealingPublic::from_bytes(bytes(rfc9180::PK_R)),
+            &authority,
+            &mut Tape(hex_to_bytes(rfc9180::IKM_E).unwrap()),
+        );
+        assert_eq!(sealed, Ok(vector()));
+    }
+
+    #[test]
+    fn opening_takes_what_the_rfc_gives() {
+        let device = SealingKey::from_bytes(&bytes(rfc9180::SK_R)).unwrap();
+        assert_eq!(device.public().as_bytes(), &bytes(rfc9180::PK_R));
+        let opened = open_bytes(
+            &hex_to_bytes(rfc9180::INFO).unwrap(),
+            &hex_to_bytes(rfc9180::AAD).unwrap(),
+            &vector(),
+            &device,
+            &AuthorityPublic::from_bytes(bytes(rfc9180::PK_S)),
+        );
+        assert_eq!(opened.unwrap().to_vec(), hex_to_bytes(rfc9180::PT).unwrap());
+    }
+
+    #[test]
+    fn only_a_padded_password_is_one() {
+        let good = *pad("abce1234").unwrap();
+        assert_eq!(unpad(&good), Some(&b"abce1234"[..]));
+        for (at, value) in [(0, 0), (0, 7), (0, 64), (0, 255), (9, 1), (63, 1)] {
+            let mut bad = good;
+            bad[at] = value;
+            assert_eq!(unpad(&bad), None, "{at} = {value}");
+        }
+        assert!(unpad(&[]).is_none() && unpad(&good[..63]).is_none());
+        assert!(pad(&"x".repeat(64)).is_none() && pad(&"x".repeat(300)).is_none());
+    }
+
+    #[test]
+    fn a_password_that_is_no_text_is_refused() {
+        let device = SealingKey::from_bytes(&[1; 32]).unwrap();
+        let authority = AuthorityKey::from_bytes(&[2; 32]).unwrap();
+        let context = SealContext {
+            deployment: DeploymentId::from_bytes([3; 16]),
+            account: AppId::new(1).unwrap(),
+            instance: InstanceId::parse("cpm-34xs43xs").unwrap(),
+            identity_generation: Generation::FIRST,
+            sealing_generation: Generation::FIRST,
+            verb: Verb::SetRootPassword,
+            job: JobId::from_bytes([4; 16]),
+            sequence: Sequence::new(5),
+            issued_at: Timestamp::from_secs(6),
+            not_after: Timestamp::from_secs(7),
+        };
+        let sealed_bytes = |plaintext: &[u8]| {
+            let aad = context.associated_data().unwrap();
+            let tape = &mut Tape(vec![9; 32]);
+            seal_bytes(INFO, &aad, plaintext, &device.public(), &authority, tape).unwrap()
+        };
+        let mut padded = [0; PADDED];
+        padded[..2].copy_from_slice(&[1, 0xff]);
+        let open = |sealed| open(&sealed, &context, &device, &authority.public());
+        assert!(matches!(open(sealed_bytes(&padded)), Err(OpenError::Text)));
+        assert!(matches!(open(sealed_bytes(b"abce1234")), Err(OpenError::Padding)));
+    }
+
+    proptest! {
+        #[test]
+        fn padding_keeps_every_text(text in "\\PC{1,20}") {
+            prop_assume!(text.len() < PADDED);
+            let padded = pad(&text).unwrap();
+            prop_assert_eq!(unpad(&*padded), Some(text.as_bytes()));
+        }
+
+        #[test]
+        fn foreign_bytes_are_unpadded_without_panic(padded in any::<Vec<u8>>()) {
+            prop_assert!(unpad(&padded).is_none_or(|password| password.len() < PADDED));
+        }
+    }
+}
