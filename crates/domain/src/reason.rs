@@ -65,6 +65,8 @@ reasons! {
     Retired = 4, "retired", NotChanged, "The device was retired before the job left for it.";
     UnrecognisedReport = 5, "unrecognised_report", Unknown,
         "The machine reported a reason that this server does not know; upgrade the server.";
+    ReportUnverified = 6, "report_unverified", Unknown,
+        "The store says that the job succeeded, but the machine's signed report does not prove it.";
 
     // The agent's checks before it touches anything.
     Expired = 20, "expired", NotChanged, "The job reached the machine too late.";
