@@ -1,1 +1,5 @@
-//! End-to-end tests live in `tests/`.
+//! What the end-to-end tests share; the tests themselves live in `tests/`.
+
+#![forbid(unsafe_code)]
+
+pub mod binaries;
