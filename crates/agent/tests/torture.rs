@@ -13,7 +13,7 @@ use std::time::Duration;
 use opencpm_agent::apply::{Order, Root, Unattended, reset, verify};
 use opencpm_domain::{Password, PasswordPolicy};
 
-const ROUNDS: usize = 40;
+const ROUNDS: usize = 100;
 const PASSWORDS: [&str; 2] = ["abce1234", "other!12"];
 /// One account for each tool, and some that nobody touches.
 const ACCOUNTS: [&str; 7] = ["root", "chpasswd", "usermod", "passwd", "chage", "quiet", "last"];

@@ -33,9 +33,9 @@ impl Failure {
         Self { reason: meaning(errno).unwrap_or(otherwise), doing, source: Some(errno.into()) }
     }
 
-    /// Reading the shadow file failed while `doing`.
-    pub(super) fn unreadable(doing: &'static str, source: io::Error) -> Self {
-        Self { reason: Reason::ShadowUnreadable, doing, source: Some(source) }
+    /// Something else failed while `doing`.
+    pub(super) fn caused(doing: &'static str, source: io::Error, reason: Reason) -> Self {
+        Self { reason, doing, source: Some(source) }
     }
 
     /// The same event, where it means something else than usual: after the rename no failure says

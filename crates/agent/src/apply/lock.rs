@@ -210,13 +210,13 @@ mod tests {
     #[test]
     fn the_lock_looks_as_shadow_utils_expects_it_and_leaves_nothing() {
         let (dir, file) = directory();
-        let lock = ShadowLock::take(file.as_fd(), BRIEFLY).unwrap();
+        let lock = ShadowLock::take(file.as_fd(), LONG).unwrap();
         assert_eq!(names(&dir), [PASSWORD_FILES, SHADOW]);
         let pid = format!("{}\0", std::process::id());
         assert_eq!(fs::read_to_string(dir.path().join(SHADOW)).unwrap(), pid);
         drop(lock);
         assert_eq!(names(&dir), [PASSWORD_FILES]);
-        drop(ShadowLock::take(file.as_fd(), BRIEFLY).unwrap());
+        drop(ShadowLock::take(file.as_fd(), LONG).unwrap());
     }
 
     #[test]
@@ -238,7 +238,7 @@ mod tests {
         for pid in [dead_pid(), std::process::id()] {
             fs::write(dir.path().join(SHADOW), format!("{pid}\0")).unwrap();
             fs::write(dir.path().join(format!("shadow.{}", std::process::id())), "").unwrap();
-            drop(ShadowLock::take(file.as_fd(), BRIEFLY).unwrap());
+            drop(ShadowLock::take(file.as_fd(), LONG).unwrap());
             assert_eq!(names(&dir), [PASSWORD_FILES]);
         }
     }
@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn threads_exclude_each_other_too() {
         let (_dir, file) = directory();
-        let lock = ShadowLock::take(file.as_fd(), BRIEFLY).unwrap();
+        let lock = ShadowLock::take(file.as_fd(), LONG).unwrap();
         std::thread::scope(|scope| {
             let other = scope.spawn(|| ShadowLock::take(file.as_fd(), BRIEFLY).err().unwrap());
             assert_eq!(other.join().unwrap().reason(), Reason::LockTimeout);

@@ -1,5 +1,6 @@
 //! One reset from lock to verification, and what can be said after a crash.
 
+use std::io;
 use std::time::Duration;
 
 use opencpm_domain::{Advice, Password, Reason};
@@ -180,11 +181,12 @@ impl Oversight for Unattended {
 fn checked_hash(scheme: Scheme, order: &Order<'_>) -> Result<Zeroizing<String>, Failure> {
     let doing = "hashing the password";
     let password = order.password.expose().as_bytes();
-    let made = hash(scheme, password, &order.salt);
-    match made.and_then(|made| Ok((verify(&made, password)?, made))) {
-        Ok((true, made)) => Ok(made),
-        _ => Err(Failure::refused(doing, Reason::HashFailed)),
+    let failed = |e| Failure::caused(doing, io::Error::other(e), Reason::HashFailed);
+    let made = hash(scheme, password, &order.salt).map_err(failed)?;
+    if !verify(&made, password).map_err(failed)? {
+        return Err(Failure::refused("checking the hash", Reason::HashFailed));
     }
+    Ok(made)
 }
 
 /// Reads the file again and checks the password against the entry that is there.

@@ -91,7 +91,7 @@ fn check_flags(doing: &'static str, fd: BorrowedFd<'_>) -> Result<(), Failure> {
 
 fn read_all(file: &OwnedFd, size: i64) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let doing = "reading the shadow file";
-    let unreadable = |source| Failure::unreadable(doing, source);
+    let unreadable = |source| Failure::caused(doing, source, Reason::ShadowUnreadable);
     if u64::try_from(size).is_ok_and(|size| size > LIMIT) {
         return Err(Failure::refused(doing, Reason::ShadowTooLarge));
     }
