@@ -124,6 +124,8 @@ reasons! {
         "The agent was stopped before the change; root's entry is the old one.";
     Overwritten = 62, "overwritten", Unknown,
         "outcome_unknown: the agent was stopped around the change and since then another hand has changed root's entry.";
+    NotDurable = 63, "not_durable", Unknown,
+        "Root's entry was changed, but the file system did not confirm that the change outlives a power cut.";
 }
 
 impl fmt::Display for Reason {
