@@ -2,5 +2,6 @@
 
 #![deny(unsafe_code)]
 
+pub mod advice;
 pub mod apply;
 pub mod memory;
