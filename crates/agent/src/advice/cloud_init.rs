@@ -7,7 +7,7 @@
 
 use super::cloud_yaml::{Item, Section, lines, sections};
 use super::glob::expand;
-use super::{Files, Kind, Unreadable, text};
+use super::{Files, Kind, Unreadable, is_present, text};
 use opencpm_domain::Advice;
 
 const DISABLED: &str = "/etc/cloud/cloud-init.disabled";
@@ -33,8 +33,7 @@ const GIVEN: [&str; 5] = [
 const COMMANDS: [&str; 3] = ["passwd", "usermod", "shadow"];
 
 pub(super) fn advice(files: &dyn Files) -> Vec<Advice> {
-    let present = |path: &&str| files.kind(path).map_or(true, |kind| kind != Kind::Absent);
-    if present(&DISABLED) || !INSTALLED.iter().any(|path| present(&path)) {
+    if is_present(files, DISABLED) || !INSTALLED.iter().any(|path| is_present(files, path)) {
         return Vec::new();
     }
     let mut found = Findings::default();
@@ -97,13 +96,14 @@ impl Findings {
             self.unknown |= !covered;
             return;
         };
-        if text.starts_with("#cloud-config\n") || text.starts_with("#cloud-config\r\n") {
+        let first = text.trim_start().lines().next().unwrap_or_default().to_ascii_lowercase();
+        if first.trim_end() == "#cloud-config" {
             self.configuration(text);
-        } else if text.starts_with("#!") || text.starts_with("#cloud-boothook") {
+        } else if first.starts_with("#!") || first.starts_with("#cloud-boothook") {
             self.unknown |= lines(text).any(is_command);
-        } else if !covered && !text.trim().is_empty() {
+        } else if !covered {
             let opaque =
-                text.starts_with("#include") || text.to_ascii_lowercase().contains("base64");
+                first.starts_with("#include") || text.to_ascii_lowercase().contains("base64");
             self.unknown |= opaque || may_concern_root(text);
         }
     }

@@ -97,18 +97,18 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
         .filter(|line| !line.is_empty() && !line.trim_start().starts_with('#'))
 }
 
+/// An entry from the text behind its dash and the lines below.
 fn item<'a>(lines: &[&'a str]) -> Result<Item<'a>, NotPlain> {
     let (first, below) = lines.split_first().ok_or(NotPlain)?;
     let first = first.trim_start();
     if first.starts_with(['{', '[', '-']) {
         return Err(NotPlain);
     }
-    let pairs = below.iter().filter(|_| !first.is_empty() || !below.is_empty());
-    let mut map = first_level(&pairs.copied().collect::<Vec<_>>());
+    let mut map = first_level(below);
     match pair(first) {
         Some(own) => map.insert(0, own),
-        None if !first.is_empty() && below.is_empty() => return Ok(Item::Text(bare(first))),
         None if first.is_empty() => {}
+        None if below.is_empty() => return Ok(Item::Text(bare(first))),
         None => return Err(NotPlain),
     }
     Ok(Item::Map(map))

@@ -137,5 +137,10 @@ fn text(files: &dyn Files, path: &str) -> Result<Option<String>, Unreadable> {
     }
 }
 
+/// Whether something is at `path`; what cannot be looked at is taken to be there.
+fn is_present(files: &dyn Files, path: &str) -> bool {
+    files.kind(path).map_or(true, |kind| kind != Kind::Absent)
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,15 +1,14 @@
 //! Whether `/etc/securetty` limits the terminals on which root may log in (pam_securetty(8)).
 
 use super::pam::{login_modules, service_modules};
-use super::{Files, Kind};
+use super::{Files, is_present};
 use opencpm_domain::Advice;
 
 /// The administrator's file, then the distribution's.
 const LISTS: [&str; 2] = ["/etc/securetty", "/usr/etc/securetty"];
 
 pub(super) fn advice(files: &dyn Files) -> Option<Advice> {
-    let present = |path: &&str| files.kind(path).map_or(true, |kind| kind != Kind::Absent);
-    if !LISTS.iter().any(|path| present(&path)) {
+    if !LISTS.iter().any(|path| is_present(files, path)) {
         return None;
     }
     let (Ok(modules), Ok(login)) = (login_modules(files), service_modules(files, "login")) else {

@@ -92,6 +92,8 @@ impl Configuration {
         let met = self.blocks.iter().filter(|(open, _)| open.iter().all(holds));
         let block = Values::of(met.map(|(_, setting)| setting));
         let global = Values::of(self.global.iter());
+        let mut methods = block.methods.or(global.methods).unwrap_or_default();
+        methods.retain(|list| list != "any");
         Effective {
             root_login: block.root_login.or(global.root_login).unwrap_or(RootLogin::KeysOnly),
             password: block.password.or(global.password).unwrap_or(true),
@@ -101,7 +103,7 @@ impl Configuration {
                 .unwrap_or(true),
             public_key: block.public_key.or(global.public_key).unwrap_or(true),
             pam: global.pam.unwrap_or(false),
-            methods: block.methods.or(global.methods).unwrap_or_default(),
+            methods,
             allow_users: either(block.allow_users, global.allow_users),
             deny_users: either(block.deny_users, global.deny_users),
             allow_groups: either(block.allow_groups, global.allow_groups),
@@ -131,7 +133,7 @@ pub struct Effective {
     pub public_key: bool,
     /// `UsePAM`
     pub pam: bool,
-    /// `AuthenticationMethods`; empty when not given.
+    /// `AuthenticationMethods`; empty when not given, and for `any`.
     pub methods: Vec<String>,
     /// `AllowUsers`
     pub allow_users: Vec<String>,

@@ -11,7 +11,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-use super::{Files, Kind, text};
+use super::{Files, is_present, text};
 use condition::Truth;
 use opencpm_domain::Advice;
 use std::collections::BTreeSet;
@@ -36,9 +36,8 @@ const MOST_OPEN: usize = 12;
 
 pub(super) fn advice(files: &dyn Files) -> BTreeSet<Advice> {
     let unknown = BTreeSet::from([Advice::SshdUnknown]);
-    let present = |path: &&str| files.kind(path).map_or(true, |kind| kind != Kind::Absent);
-    let Some(path) = CONFIGURATIONS.iter().find(|path| present(path)) else {
-        let installed = PROGRAMS.iter().any(|path| present(&path));
+    let Some(path) = CONFIGURATIONS.iter().find(|path| is_present(files, path)) else {
+        let installed = PROGRAMS.iter().any(|path| is_present(files, path));
         return if installed { unknown } else { BTreeSet::new() };
     };
     if ARGUMENTS.iter().any(|path| may_override(files, path)) {
@@ -54,7 +53,7 @@ pub(super) fn advice(files: &dyn Files) -> BTreeSet<Advice> {
 }
 
 /// What keeps root out for every connection; [`Advice::SshdUndecided`] where it is only for some.
-pub fn verdict(configuration: &Configuration) -> BTreeSet<Advice> {
+fn verdict(configuration: &Configuration) -> BTreeSet<Advice> {
     let open: Vec<Open> = configuration.open().into_iter().collect();
     if open.len() > MOST_OPEN {
         return BTreeSet::from([Advice::SshdUnknown]);
@@ -113,7 +112,7 @@ fn refusals(configuration: &Configuration, holds: &dyn Fn(&Open) -> bool) -> Vec
 /// may ask for a key besides is not held against it.
 fn takes_passwords(effective: &Effective) -> bool {
     let keyboard = effective.keyboard_interactive && effective.pam;
-    if effective.methods.iter().all(|list| list == "any") {
+    if effective.methods.is_empty() {
         return effective.password || keyboard;
     }
     let name = |method: &str| method.split(':').next().unwrap_or_default().to_owned();
