@@ -118,12 +118,12 @@ fn covers(word: &str, groups: Option<&[String]>) -> Match {
 
 #[cfg(test)]
 mod tests {
-    use super::super::memory::Memory;
+    use super::super::memory_tree::MemoryTree;
     use super::*;
     use proptest::prelude::*;
 
     fn rocky(table: &str) -> Option<Advice> {
-        let files = Memory::new()
+        let files = MemoryTree::new()
             .file(
                 "/etc/pam.d/sshd",
                 "account required pam_access.so\naccount include password-auth\n",
@@ -164,11 +164,11 @@ mod tests {
 
     #[test]
     fn the_table_counts_only_where_the_module_is_asked() {
-        let files = Memory::new()
+        let files = MemoryTree::new()
             .file("/etc/pam.d/sshd", "#account required pam_access.so\n")
             .file("/etc/security/access.conf", "-:root:ALL\n");
         assert_eq!(advice(&files), None);
-        let broken = Memory::new()
+        let broken = MemoryTree::new()
             .file("/etc/pam.d/sshd", "account required pam_access.so\n")
             .broken("/etc/security/access.conf");
         assert_eq!(advice(&broken), Some(Advice::PamUnknown));

@@ -43,11 +43,11 @@ fn shell(files: &dyn Files, root: &Root) -> Option<Advice> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::memory::Memory;
+    use super::super::memory_tree::MemoryTree;
     use super::*;
 
     fn of(passwd: &str) -> Vec<Advice> {
-        let files = Memory::new()
+        let files = MemoryTree::new()
             .file("/etc/passwd", passwd)
             .program("/bin/bash")
             .program("/bin/sh")
@@ -81,7 +81,7 @@ mod tests {
     fn what_is_not_there_to_see_is_unknown() {
         assert_eq!(of("root:x:0:0:root:/root:/usr/bin/zsh\n"), [Advice::AccountUnknown]);
         assert_eq!(of("bin:x:1:1:bin:/bin:/sbin/nologin\n"), [Advice::AccountUnknown]);
-        assert_eq!(advice(&Memory::new()), [Advice::AccountUnknown]);
-        assert_eq!(advice(&Memory::new().broken("/etc/passwd")), [Advice::AccountUnknown]);
+        assert_eq!(advice(&MemoryTree::new()), [Advice::AccountUnknown]);
+        assert_eq!(advice(&MemoryTree::new().broken("/etc/passwd")), [Advice::AccountUnknown]);
     }
 }

@@ -160,7 +160,7 @@ fn span(value: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::memory::Memory;
+    use super::super::memory_tree::MemoryTree;
     use super::*;
     use proptest::prelude::*;
 
@@ -185,7 +185,7 @@ mod tests {
     }
 
     fn rocky(configuration: &str, ages: &[u64]) -> Option<Advice> {
-        let files = Memory::new()
+        let files = MemoryTree::new()
             .file("/etc/pam.d/sshd", "auth substack password-auth\n")
             .file("/etc/pam.d/password-auth", ROCKY)
             .file("/etc/security/faillock.conf", configuration)
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn arguments_win_over_the_file_and_name_another_directory() {
-        let files = Memory::new()
+        let files = MemoryTree::new()
             .file("/etc/pam.d/login", "auth required pam_faillock.so preauth even_deny_root deny=2 dir=/var/lib/faillock\n")
             .file("/var/lib/faillock/root", failures(&[2, 1]));
         assert_eq!(advice(&files, Timestamp::from_secs(NOW)), Some(Advice::FaillockLocked));
@@ -227,7 +227,7 @@ mod tests {
     fn what_cannot_be_read_is_unknown() {
         let unknown = Some(Advice::FaillockUnknown);
         let now = Timestamp::from_secs(NOW);
-        let stack = |stack: &str| Memory::new().file("/etc/pam.d/sshd", stack);
+        let stack = |stack: &str| MemoryTree::new().file("/etc/pam.d/sshd", stack);
         let denied = stack("auth required pam_faillock.so preauth even_deny_root\n");
         assert_eq!(advice(&denied.broken("/var/run/faillock/root"), now), unknown);
         assert_eq!(advice(&stack("auth required pam_faillock.so conf=/etc/x\n"), now), unknown);

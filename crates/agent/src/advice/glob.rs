@@ -116,13 +116,13 @@ fn bracket(byte: u8, pattern: &[u8]) -> Option<(bool, usize)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::memory::Memory;
+    use super::super::memory_tree::MemoryTree;
     use super::*;
     use proptest::prelude::*;
 
     #[test]
     fn matching_files_come_sorted_and_hidden_ones_not_at_all() {
-        let files = Memory::new()
+        let files = MemoryTree::new()
             .file("/etc/ssh/sshd_config.d/50-cloud-init.conf", "")
             .file("/etc/ssh/sshd_config.d/10-site.conf", "")
             .file("/etc/ssh/sshd_config.d/.hidden.conf", "")

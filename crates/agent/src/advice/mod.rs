@@ -26,7 +26,7 @@ mod faillock;
 mod files;
 mod glob;
 #[cfg(test)]
-mod memory;
+mod memory_tree;
 mod pam;
 mod passwd;
 mod pattern;

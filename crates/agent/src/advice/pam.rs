@@ -157,7 +157,7 @@ fn words(line: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::memory::Memory;
+    use super::super::memory_tree::MemoryTree;
     use super::*;
     use proptest::prelude::*;
 
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn debians_at_include_brings_in_every_task() {
-        let files = Memory::new()
+        let files = MemoryTree::new()
             .file("/etc/pam.d/login", "auth optional pam_faildelay.so delay=3000000\n@include common-auth\n")
             .file(
                 "/etc/pam.d/common-auth",
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn rockys_substack_brings_in_its_own_task_only() {
-        let files = Memory::new()
+        let files = MemoryTree::new()
             .file("/etc/pam.d/sshd", "auth substack password-auth\naccount required pam_sepermit.so\n")
             .file(
                 "/etc/pam.d/password-auth",
@@ -193,16 +193,16 @@ mod tests {
 
     #[test]
     fn a_service_is_absent_or_shipped_by_the_distribution() {
-        let files = Memory::new().file("/usr/lib/pam.d/sshd", "auth required pam_unix.so\n");
+        let files = MemoryTree::new().file("/usr/lib/pam.d/sshd", "auth required pam_unix.so\n");
         assert_eq!(names(&service_modules(&files, "sshd").unwrap().unwrap()), ["pam_unix.so"]);
         assert_eq!(service_modules(&files, "login").unwrap(), None);
     }
 
     #[test]
     fn a_stack_without_end_or_with_a_hole_cannot_be_read() {
-        let circle = Memory::new().file("/etc/pam.d/sshd", "@include sshd\n");
+        let circle = MemoryTree::new().file("/etc/pam.d/sshd", "@include sshd\n");
         assert!(login_modules(&circle).is_err());
-        let hole = Memory::new().file("/etc/pam.d/sshd", "auth include system-auth\n");
+        let hole = MemoryTree::new().file("/etc/pam.d/sshd", "auth include system-auth\n");
         assert!(login_modules(&hole).is_err());
     }
 

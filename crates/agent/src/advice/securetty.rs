@@ -21,33 +21,33 @@ pub(super) fn advice(files: &dyn Files) -> Option<Advice> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::memory::Memory;
+    use super::super::memory_tree::MemoryTree;
     use super::*;
 
     const CENTOS_7: &str = "auth [user_unknown=ignore success=ok ignore=ignore default=bad] pam_securetty.so\nauth required pam_unix.so\n";
 
     #[test]
     fn a_list_that_login_asks_for_restricts_root() {
-        let files = Memory::new()
+        let files = MemoryTree::new()
             .file("/etc/securetty", "console\ntty1\n")
             .file("/etc/pam.d/login", CENTOS_7);
         assert_eq!(advice(&files), Some(Advice::SecurettyRestricts));
-        let alpine = Memory::new().file("/etc/securetty", "console\ntty1\n");
+        let alpine = MemoryTree::new().file("/etc/securetty", "console\ntty1\n");
         assert_eq!(advice(&alpine), Some(Advice::SecurettyRestricts));
     }
 
     #[test]
     fn a_list_that_nobody_asks_for_and_no_list_restrict_nobody() {
-        let unused = Memory::new()
+        let unused = MemoryTree::new()
             .file("/etc/securetty", "tty1\n")
             .file("/etc/pam.d/login", "auth required pam_unix.so\n");
         assert_eq!(advice(&unused), None);
-        assert_eq!(advice(&Memory::new().file("/etc/pam.d/login", CENTOS_7)), None);
+        assert_eq!(advice(&MemoryTree::new().file("/etc/pam.d/login", CENTOS_7)), None);
     }
 
     #[test]
     fn a_stack_that_cannot_be_read_leaves_it_unknown() {
-        let files = Memory::new().file("/etc/securetty", "tty1\n").broken("/etc/pam.d/login");
+        let files = MemoryTree::new().file("/etc/securetty", "tty1\n").broken("/etc/pam.d/login");
         assert_eq!(advice(&files), Some(Advice::PamUnknown));
     }
 }

@@ -1,11 +1,11 @@
-use super::memory::Memory;
+use super::memory_tree::MemoryTree;
 use super::*;
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const DISK: u64 = 0xef53;
 
-fn machine(root_shell: &str) -> Memory {
-    Memory::new()
+fn machine(root_shell: &str) -> MemoryTree {
+    MemoryTree::new()
         .file(
             "/etc/passwd",
             format!("root:x:0:0:root:/root:{root_shell}\nbin:x:1:1:bin:/bin:/sbin/nologin\n"),

@@ -1,4 +1,4 @@
-use super::super::memory::Memory;
+use super::super::memory_tree::MemoryTree;
 use super::*;
 use proptest::prelude::*;
 
@@ -11,7 +11,7 @@ const ROCKY: &str = "users:\n  - default\n\ndisable_root: true\nssh_pwauth: fals
 system_info:\n  default_user:\n    name: rocky\n    lock_passwd: true\n    gecos: rocky Cloud User\n    groups: [adm, systemd-journal]\n  distro: rocky\n";
 
 fn with(configuration: &str, user_data: &str) -> Vec<Advice> {
-    let files = Memory::new()
+    let files = MemoryTree::new()
         .file("/etc/cloud/cloud.cfg", configuration)
         .file("/var/lib/cloud/instance/user-data.txt", user_data);
     advice(&files)
@@ -91,12 +91,12 @@ fn what_is_not_understood_is_unknown() {
 
 #[test]
 fn a_parcel_that_cloud_init_opened_need_not_be_opened_again() {
-    let files = Memory::new()
+    let files = MemoryTree::new()
         .file("/etc/cloud/cloud.cfg", DEBIAN)
         .file("/var/lib/cloud/instance/user-data.txt", [0x1f, 0x8b, 8, 0])
         .file("/var/lib/cloud/instance/cloud-config.txt", "#cloud-config\nhostname: web\n");
     assert_eq!(advice(&files), []);
-    let seed = Memory::new()
+    let seed = MemoryTree::new()
         .file("/etc/cloud/cloud.cfg", DEBIAN)
         .file("/var/lib/cloud/seed/nocloud/user-data", [0x1f, 0x8b, 8, 0]);
     assert_eq!(advice(&seed), [Advice::CloudInitUnknown]);
@@ -105,16 +105,17 @@ fn a_parcel_that_cloud_init_opened_need_not_be_opened_again() {
 #[test]
 fn without_cloud_init_or_with_it_disabled_there_is_nothing_to_say() {
     let data = "#cloud-config\nchpasswd:\n  list: ['root:a']\n";
-    let absent = Memory::new().file("/var/lib/cloud/seed/nocloud/user-data", data);
+    let absent = MemoryTree::new().file("/var/lib/cloud/seed/nocloud/user-data", data);
     assert_eq!(advice(&absent), []);
-    let disabled =
-        Memory::new().file("/etc/cloud/cloud.cfg", SLES).file("/etc/cloud/cloud-init.disabled", "");
+    let disabled = MemoryTree::new()
+        .file("/etc/cloud/cloud.cfg", SLES)
+        .file("/etc/cloud/cloud-init.disabled", "");
     assert_eq!(advice(&disabled), []);
 }
 
 #[test]
 fn a_configuration_that_cannot_be_read_leaves_it_unknown() {
-    let files = Memory::new().broken("/etc/cloud/cloud.cfg");
+    let files = MemoryTree::new().broken("/etc/cloud/cloud.cfg");
     assert_eq!(advice(&files), [Advice::CloudInitUnknown]);
 }
 

@@ -1,12 +1,12 @@
-use super::super::memory::Memory;
+use super::super::memory_tree::MemoryTree;
 use super::*;
 use proptest::prelude::*;
 
 const MAIN: &str = "/etc/ssh/sshd_config";
 const OPEN: &str = "PermitRootLogin yes\nUsePAM yes\n";
 
-fn tree(configuration: &str) -> Memory {
-    Memory::new()
+fn tree(configuration: &str) -> MemoryTree {
+    MemoryTree::new()
         .file("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\n")
         .file("/etc/group", "root:x:0:\nwheel:x:10:root\n")
         .file(MAIN, configuration)
@@ -23,8 +23,8 @@ fn with(more: &str) -> Vec<Advice> {
 
 #[test]
 fn without_sshd_there_is_nothing_to_say() {
-    assert!(advice(&Memory::new()).is_empty());
-    let bare = Memory::new().program("/usr/sbin/sshd");
+    assert!(advice(&MemoryTree::new()).is_empty());
+    let bare = MemoryTree::new().program("/usr/sbin/sshd");
     assert_eq!(advice(&bare), [Advice::SshdUnknown].into());
 }
 
@@ -104,7 +104,7 @@ fn a_block_for_some_connections_leaves_it_undecided_where_the_outcome_differs() 
 
 #[test]
 fn groups_that_cannot_be_told_leave_it_unknown_where_they_matter() {
-    let files = |configuration: &str| Memory::new().file(MAIN, configuration);
+    let files = |configuration: &str| MemoryTree::new().file(MAIN, configuration);
     let excluded = files("PermitRootLogin yes\nAllowGroups ssh-users\n");
     assert_eq!(advice(&excluded), [Advice::SshdUnknown].into());
     assert!(advice(&files("PermitRootLogin yes\n")).is_empty());

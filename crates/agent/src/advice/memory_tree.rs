@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Files by path. A path that ends in `/` is not used; directories are there when a file is below.
 #[derive(Default)]
-pub(super) struct Memory {
+pub(super) struct MemoryTree {
     files: BTreeMap<String, Vec<u8>>,
     programs: BTreeSet<String>,
     broken: BTreeSet<String>,
     file_system: FileSystem,
 }
 
-impl Memory {
+impl MemoryTree {
     pub(super) fn new() -> Self {
         Self::default()
     }
@@ -44,7 +44,7 @@ impl Memory {
     }
 }
 
-impl Files for Memory {
+impl Files for MemoryTree {
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Unreadable> {
         if self.broken.contains(path) {
             return Err(Unreadable::TooLarge);
