@@ -16,7 +16,7 @@ pub use kind::Kind;
 pub use table::ACTIONS;
 
 pub(crate) use arguments::{Arguments, decode_form};
-pub(crate) use input::{Context, Input};
+pub(crate) use input::{Change, Context, Input, What};
 
 use opencpm_domain::Condition;
 
@@ -39,6 +39,8 @@ pub enum Operation {
     VerifyTask,
     /// A new account.
     CreateAccount,
+    /// Name or block of an account.
+    ModifyAccount,
     /// All accounts.
     DescribeAccounts,
     /// A new API key; its secret is in the answer and nowhere else.

@@ -1,33 +1,37 @@
-//! What the edge asks of the service: one method for each operation, in terms of the domain and
-//! the operations' rows, never of a dialect.
+//! What the edge asks of the service: one method for each operation, in the operations' own
+//! terms, never in a dialect's.
+
+mod by_role;
 
 use async_trait::async_trait;
 use opencpm_domain::{
-    Advice, AppId, DeviceStatus, InstanceId, JobStatus, OperateStatus, Password, Reason, Refusal,
-    SecretId, TaskId, TaskStatus, Timestamp, Uin,
+    AppId, DeviceStatus, InstanceId, OperateStatus, Refusal, SecretId, TaskId, Timestamp,
 };
+use opencpm_operations::administer::{
+    Administrator, MadeKey, MadeToken, NewApiKey, NewDevice, NewEnrolmentToken,
+};
+use opencpm_operations::agent_status::AgentStatus;
+use opencpm_operations::authenticate::{Caller, KnownKey};
+use opencpm_operations::describe_devices::DescribedDevices;
+use opencpm_operations::operation_log::LogRequest;
+use opencpm_operations::operation_result::{OperationResult, TaskVerification};
+use opencpm_operations::reset_password::ResetPassword;
 use opencpm_operations::row::{
-    Account, ApiKey, Attributes, Device, DeviceQuery, JobRow, LogEntry, LogQuery, Page, Scope,
-    TaskRow, UsedNonce,
+    Account, ApiKey, Attributes, DeviceQuery, LogEntry, Page, UsedNonce,
 };
-use secrecy::{SecretSlice, SecretString};
 
 use crate::action::Operation;
 
-/// The operations behind the API.
+/// The operations behind the API. An [`opencpm_operations::role::ApiRole`] is one; tests bring
+/// their own.
 ///
-/// A refusal's message goes to the caller as it is: it names every offending id with its reason
-/// and holds no secret. A method that takes a [`UsedNonce`] records it together with what it
-/// changes, and answers [`opencpm_domain::Condition::Replayed`] when it was used before.
+/// A refusal's message goes to the caller as it is.
 #[async_trait]
 pub trait Service: Send + Sync {
-    /// The caller behind a key. Refuses a key that is unknown, deleted, disabled or expired, and
-    /// one whose account is blocked (contract 7.1, step 3).
-    async fn caller(&self, secret_id: &SecretId) -> Result<Caller, Refusal>;
+    /// The key behind a secret id (contract 7.1, step 3).
+    async fn known_key(&self, secret_id: &SecretId) -> Result<KnownKey, Refusal>;
 
-    /// Refuses a request that was accepted before (step 6). The operation that records the nonce
-    /// decides in the end; asked first, so that a repeated request is called a repeated request
-    /// and not a reset of a busy device.
+    /// Refuses a request that was accepted before (step 6).
     async fn check_unused(&self, nonce: &UsedNonce) -> Result<(), Refusal>;
 
     /// Refuses a request beyond the caller's quota (step 7); the operation is `None` for an
@@ -49,88 +53,86 @@ pub trait Service: Send + Sync {
     async fn reset_password(
         &self,
         caller: &Caller,
-        nonce: UsedNonce,
-        reset: ResetPassword,
+        request: ResetPassword,
     ) -> Result<TaskId, Refusal>;
 
-    /// Contract 4.2; devices in the order of the request.
-    async fn task_result(&self, caller: &Caller, task: TaskId) -> Result<TaskResult, Refusal>;
+    /// Contract 4.2.
+    async fn operation_result(
+        &self,
+        caller: &Caller,
+        task: TaskId,
+    ) -> Result<OperationResult, Refusal>;
 
-    /// Contract 4.3. A device with an open job has `has_open_job`, and shows operate status 11.
-    async fn devices(&self, caller: &Caller, query: DeviceQuery) -> Result<Page<Device>, Refusal>;
+    /// Contract 4.3.
+    async fn describe_devices(
+        &self,
+        caller: &Caller,
+        query: DeviceQuery,
+    ) -> Result<DescribedDevices, Refusal>;
 
-    /// Contract 4.4. Status 1 only for entries whose report was checked.
+    /// Contract 4.4.
     async fn operation_log(
         &self,
         caller: &Caller,
-        query: LogQuery,
+        request: LogRequest,
     ) -> Result<Page<LogEntry>, Refusal>;
 
     /// Contract 4.5.
     async fn agent_status(
         &self,
         caller: &Caller,
-        query: DeviceQuery,
-    ) -> Result<Page<AgentView>, Refusal>;
+        request: AgentRequest,
+    ) -> Result<Page<AgentStatus>, Refusal>;
 
-    /// A task with everything that is known of its jobs, in the order of the request.
-    async fn task(&self, caller: &Caller, task: TaskId) -> Result<(TaskRow, Vec<JobRow>), Refusal>;
-
-    /// Checks the kept reports of a task again, in the order of the request.
-    async fn verify_task(
-        &self,
-        caller: &Caller,
-        task: TaskId,
-    ) -> Result<Vec<VerifiedDevice>, Refusal>;
+    /// Checks a task's kept reports again.
+    async fn verify_task(&self, caller: &Caller, task: TaskId)
+    -> Result<TaskVerification, Refusal>;
 
     /// A new account.
     async fn create_account(
         &self,
-        caller: &Caller,
-        nonce: UsedNonce,
-        account: NewAccount,
-    ) -> Result<(), Refusal>;
+        by: Administrator,
+        app_id: AppId,
+        name: String,
+    ) -> Result<Account, Refusal>;
 
-    /// All accounts, by id.
-    async fn accounts(&self, caller: &Caller) -> Result<Vec<Account>, Refusal>;
+    /// Renames, blocks or unblocks an account.
+    async fn modify_account(
+        &self,
+        by: Administrator,
+        app_id: AppId,
+        name: Option<String>,
+        blocked: Option<bool>,
+    ) -> Result<Account, Refusal>;
+
+    /// All accounts.
+    async fn describe_accounts(&self) -> Result<Vec<Account>, Refusal>;
 
     /// A new key.
-    async fn create_api_key(
-        &self,
-        caller: &Caller,
-        nonce: UsedNonce,
-        key: NewApiKey,
-    ) -> Result<CreatedKey, Refusal>;
+    async fn create_api_key(&self, by: Administrator, key: NewApiKey) -> Result<MadeKey, Refusal>;
 
-    /// Keys by secret id; of one account or of all.
-    async fn api_keys(
-        &self,
-        caller: &Caller,
-        account: Option<AppId>,
-    ) -> Result<Vec<ApiKey>, Refusal>;
+    /// Keys of one account or of all.
+    async fn describe_api_keys(&self, account: Option<AppId>) -> Result<Vec<ApiKey>, Refusal>;
 
     /// Disables a key or enables it again.
-    async fn set_key_disabled(
+    async fn disable_api_key(
         &self,
-        caller: &Caller,
-        nonce: UsedNonce,
+        by: Administrator,
         key: SecretId,
         disabled: bool,
     ) -> Result<(), Refusal>;
 
-    /// A device ahead of its enrolment; without an id, it gets one.
+    /// A device ahead of its enrolment.
     async fn create_device(
         &self,
-        caller: &Caller,
-        nonce: UsedNonce,
+        by: Administrator,
         device: NewDevice,
     ) -> Result<InstanceId, Refusal>;
 
     /// Changes attributes of a device of any account.
     async fn modify_device(
         &self,
-        caller: &Caller,
-        nonce: UsedNonce,
+        by: Administrator,
         instance: InstanceId,
         changes: AttributeChanges,
     ) -> Result<(), Refusal>;
@@ -138,155 +140,20 @@ pub trait Service: Send + Sync {
     /// A token with which machines enrol.
     async fn create_enrolment_token(
         &self,
-        caller: &Caller,
-        nonce: UsedNonce,
+        by: Administrator,
         token: NewEnrolmentToken,
-    ) -> Result<CreatedToken, Refusal>;
+    ) -> Result<MadeToken, Refusal>;
 }
 
-/// Who asks.
-#[derive(Clone)]
-pub struct Caller {
-    /// The key.
-    pub secret_id: SecretId,
-    /// The key's secret half, for the HMAC.
-    pub secret_key: SecretSlice<u8>,
-    /// SHA-256 of the token that a temporary key needs; `None` for a permanent key.
-    pub token_hash: Option<[u8; 32]>,
-    /// The account.
-    pub app_id: AppId,
-    /// The user.
-    pub uin: Uin,
-    /// What the key may do.
-    pub scope: Scope,
-}
-
-/// One password for many devices.
-#[derive(Debug)]
-pub struct ResetPassword {
-    /// The devices, each once, in the order of the request.
+/// Which agents to tell of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentRequest {
+    /// Only these devices; empty for all of the caller's.
     pub instances: Vec<InstanceId>,
-    /// The new password; it keeps the policy.
-    pub password: Password,
-}
-
-/// How far a task is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TaskResult {
-    /// The OR of the devices'.
-    pub status: TaskStatus,
-    /// In the order of the request.
-    pub devices: Vec<DeviceResult>,
-}
-
-/// How far one device of a task is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeviceResult {
-    /// The device.
-    pub instance: InstanceId,
-    /// Its status.
-    pub status: JobStatus,
-    /// Why it failed.
-    pub reason: Option<Reason>,
-    /// What else the operator should know.
-    pub advice: Vec<Advice>,
-}
-
-/// Whether a device's agent can be reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AgentView {
-    /// The device.
-    pub instance: InstanceId,
-    /// Contract 4.5.
-    pub status: AgentStatus,
-    /// As the agent told; empty before the first enrolment.
-    pub version: String,
-    /// When a connection was last made or ended.
-    pub last_seen: Option<Timestamp>,
-}
-
-/// `agentStatus` of contract 4.5.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AgentStatus {
-    /// Bound to a living gateway.
-    Connected = 1,
-    /// Enrolled, and not connected.
-    NotConnected = 0,
-    /// Never enrolled.
-    NeverEnrolled = 2,
-}
-
-/// What a second look at a device's kept report says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VerifiedDevice {
-    /// The device.
-    pub instance: InstanceId,
-    /// The status that the task shows.
-    pub status: JobStatus,
-    /// True when the machine's signature is genuine and says the same.
-    pub verified: bool,
-    /// One sentence.
-    pub finding: String,
-}
-
-/// An account to be made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewAccount {
-    /// Its id.
-    pub app_id: AppId,
-    /// For people.
-    pub name: String,
-}
-
-/// A key to be made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewApiKey {
-    /// The account.
-    pub app_id: AppId,
-    /// The user.
-    pub uin: Uin,
-    /// What it may do.
-    pub scope: Scope,
-}
-
-/// A key that was made. The secret is shown once.
-pub struct CreatedKey {
-    /// The public half.
-    pub secret_id: SecretId,
-    /// The secret half.
-    pub secret_key: SecretString,
-}
-
-/// A device to be added.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewDevice {
-    /// The account.
-    pub app_id: AppId,
-    /// Its id, or one is made.
-    pub instance: Option<InstanceId>,
-    /// What is known of it.
-    pub attributes: Attributes,
-}
-
-/// A token to be made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewEnrolmentToken {
-    /// The account that the machines come into.
-    pub app_id: AppId,
-    /// The one device that it enrols again.
-    pub instance: Option<InstanceId>,
-    /// How many machines may use it.
-    pub uses: u32,
-    /// How long, in seconds.
-    pub valid_seconds: u64,
-}
-
-/// A token that was made. Shown once.
-pub struct CreatedToken {
-    /// The text to copy to a machine.
-    pub token: SecretString,
-    /// Refused from then on.
-    pub expires: Timestamp,
+    /// Skip so many.
+    pub offset: u64,
+    /// At most so many.
+    pub limit: u64,
 }
 
 macro_rules! attribute_changes {

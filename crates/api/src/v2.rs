@@ -10,6 +10,8 @@ pub(crate) use answer::{Answer, CONTENT_TYPE, failure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use opencpm_domain::{Condition, Refusal, Span, Timestamp};
+use opencpm_operations::authenticate::{Caller, KnownKey};
+use opencpm_operations::reset_password::Unique;
 use opencpm_operations::row::UsedNonce;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
@@ -19,7 +21,6 @@ use crate::Edge;
 use crate::action::{Access, Action, Context, Dialect, Input, decode_form};
 use crate::edge::{Received, Trail};
 use crate::form::Form;
-use crate::service::Caller;
 use crate::signature::{self, Signed};
 use common::Common;
 
@@ -38,22 +39,25 @@ pub(crate) async fn judge(
     let common = Common::read(&form)?; // 2
     let action = Action::named(common.action);
     trail.note(action, common.secret_id.as_ref());
-    let caller = service.caller(common.known_secret_id()?).await?; // 3
+    let key = service.known_key(common.known_secret_id()?).await?; // 3
     check_clock(edge, &common)?; // 4
-    check_signature(edge, request, &form, &common, &caller)?; // 5
-    check_token(&common, &caller)?; // 6
-    let nonce = used_nonce(edge, &common, &caller);
+    check_signature(edge, request, &form, &common, &key)?; // 5
+    check_token(&common, &key)?; // 6
+    let caller = &key.caller;
+    let nonce = used_nonce(edge, &common, caller);
     if action.is_some_and(|action| action.mutates) {
         service.check_unused(&nonce).await?;
     }
-    service.check_quota(&caller, action.map(|action| action.operation)).await?; // 7
-    let action = allowed(action, &caller)?; // 8
+    service.check_quota(caller, action.map(|action| action.operation)).await?; // 7
+    let action = action.ok_or(Condition::UnknownAction)?; // 8
+    caller.check_allowed(action.name(), action.access == Access::Admin)?;
     service.check_maintenance().await?;
     let settings = edge.settings();
     let given = decode_form(action, Dialect::V2, &form, settings.policy, settings.offset)?; // 9
-    let context = Context { account: caller.app_id, now: edge.now(), offset: settings.offset };
+    let unique = Unique::Nonce(nonce);
+    let context = Context { now: edge.now(), offset: settings.offset, unique };
     let input = Input::new(action.operation, given, context)?;
-    carry_out::carry_out(edge, &caller, nonce, input).await // 10 to 13
+    carry_out::carry_out(edge, caller, input).await // 10 to 13
 }
 
 fn check_clock(edge: &Edge, common: &Common<'_>) -> Result<(), Refusal> {
@@ -69,14 +73,14 @@ fn check_signature(
     request: &Received,
     form: &Form,
     common: &Common<'_>,
-    caller: &Caller,
+    key: &KnownKey,
 ) -> Result<(), Refusal> {
     let settings = edge.settings();
     let signed = Signed { method: request.method, host: &request.host, path: PATH, form };
     let at_sign_rule = settings.at_sign_rule && request.method == "POST";
     let verifies = STANDARD.decode(common.signature).is_ok_and(|signature| {
-        let key = caller.secret_key.expose_secret();
-        signed.verifies(common.algorithm, key, &signature, at_sign_rule)
+        let secret = key.secret.expose_secret();
+        signed.verifies(common.algorithm, secret, &signature, at_sign_rule)
     });
     if verifies && is_our_host(&settings.hosts, &request.host) {
         Ok(())
@@ -92,8 +96,8 @@ fn is_our_host(hosts: &[String], host: &[u8]) -> bool {
     hosts.is_empty() || names.into_iter().flatten().any(listed)
 }
 
-fn check_token(common: &Common<'_>, caller: &Caller) -> Result<(), Refusal> {
-    let right = match (&caller.token_hash, common.token) {
+fn check_token(common: &Common<'_>, key: &KnownKey) -> Result<(), Refusal> {
+    let right = match (&key.token_hash, common.token) {
         (None, None) => true,
         (Some(hash), Some(token)) => Sha256::digest(token).as_slice().ct_eq(hash).into(),
         _ => false,
@@ -108,18 +112,5 @@ fn used_nonce(edge: &Edge, common: &Common<'_>, caller: &Caller) -> UsedNonce {
         timestamp: common.timestamp,
         nonce: common.nonce,
         expires: Timestamp::from_secs(common.timestamp) + window + Span::from_secs(1),
-    }
-}
-
-fn allowed(action: Option<&'static Action>, caller: &Caller) -> Result<&'static Action, Refusal> {
-    let action = action.ok_or(Condition::UnknownAction)?;
-    let listed = match &caller.scope.actions {
-        Some(actions) => actions.iter().any(|name| action.names.contains(&name.as_str())),
-        None => true,
-    };
-    if listed && (action.access == Access::Account || caller.scope.admin) {
-        Ok(action)
-    } else {
-        Err(Condition::ActionNotAllowed.into())
     }
 }

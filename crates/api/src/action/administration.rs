@@ -16,6 +16,15 @@ pub(super) const CREATE_ACCOUNT: Action = Action {
     ..ADMIN_CHANGE
 };
 
+pub(super) const MODIFY_ACCOUNT: Action = Action {
+    operation: Operation::ModifyAccount,
+    names: &["ModifyAccount"],
+    name_v3: Some("ModifyAccount"),
+    parameters: &[needs(&APP_ID), takes(&NAME), takes(&BLOCKED)],
+    meaning: "Renames an account, blocks it, or unblocks it.",
+    ..ADMIN_CHANGE
+};
+
 pub(super) const DESCRIBE_ACCOUNTS: Action = Action {
     operation: Operation::DescribeAccounts,
     names: &["DescribeAccounts"],

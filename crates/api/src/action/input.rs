@@ -1,16 +1,17 @@
 use jiff::tz::Offset;
 use opencpm_domain::{
-    AppId, Condition, DeviceStatus, InstanceId, InvalidId, Refusal, SecretId, TaskId, Timestamp,
-    Uin,
+    AppId, Condition, DeviceStatus, InstanceId, InvalidId, Refusal, SecretId, Span, TaskId,
+    Timestamp, Uin,
 };
-use opencpm_operations::row::{Attributes, DeviceOrder, DeviceQuery, DeviceSort, LogQuery, Scope};
+use opencpm_operations::administer::{NewApiKey, NewDevice, NewEnrolmentToken};
+use opencpm_operations::operation_log::LogRequest;
+use opencpm_operations::reset_password::{ResetPassword, Unique};
+use opencpm_operations::row::{Attributes, DeviceOrder, DeviceQuery, DeviceSort, Scope};
 
 use super::parameter::*;
 use super::{Arguments, Operation, Parameter};
 use crate::moment::Moment;
-use crate::service::{
-    AttributeChanges, NewAccount, NewApiKey, NewDevice, NewEnrolmentToken, ResetPassword,
-};
+use crate::service::{AgentRequest, AttributeChanges};
 
 /// A list without `limit` (contract 4.3).
 const DEFAULT_LIMIT: u64 = 20;
@@ -23,14 +24,26 @@ pub(crate) enum Input {
     ResetPassword(ResetPassword),
     OperationResult(TaskId),
     DescribeDevices(Box<DeviceQuery>),
-    OperationLog(LogQuery),
-    AgentStatus(Box<DeviceQuery>),
+    OperationLog(LogRequest),
+    AgentStatus(AgentRequest),
     DescribeTask(TaskId),
     VerifyTask(TaskId),
-    CreateAccount(NewAccount),
+    Administer(Change),
     DescribeAccounts,
-    CreateApiKey(NewApiKey),
     DescribeApiKeys(Option<AppId>),
+}
+
+/// The checked input of an administrative change, and what makes its request unique.
+pub(crate) struct Change {
+    pub(crate) unique: Unique,
+    pub(crate) what: What,
+}
+
+/// What an administrator changes.
+pub(crate) enum What {
+    CreateAccount { app_id: AppId, name: String },
+    ModifyAccount { app_id: AppId, name: Option<String>, blocked: Option<bool> },
+    CreateApiKey(NewApiKey),
     ModifyApiKey { key: SecretId, disabled: bool },
     CreateDevice(Box<NewDevice>),
     ModifyDevice { instance: InstanceId, changes: Box<AttributeChanges> },
@@ -38,14 +51,13 @@ pub(crate) enum Input {
 }
 
 /// What an input depends on besides its arguments.
-#[derive(Clone, Copy)]
 pub(crate) struct Context {
-    /// The caller's account.
-    pub(crate) account: AppId,
     /// For the defaults of times.
     pub(crate) now: Timestamp,
     /// The zone of dates.
     pub(crate) offset: Offset,
+    /// What makes the request unique.
+    pub(crate) unique: Unique,
 }
 
 impl Input {
@@ -59,47 +71,70 @@ impl Input {
             Operation::ResetPassword => Self::ResetPassword(ResetPassword {
                 instances: given.instances(&RESET_IDS),
                 password: given.take_password().ok_or_else(|| missing(&PASSWD))?,
+                unique: context.unique,
             }),
             Operation::OperationResult => Self::OperationResult(task(&given)?),
-            Operation::DescribeDevices => {
-                Self::DescribeDevices(Box::new(device_query(&given, context)?))
-            }
-            Operation::OperationLog => Self::OperationLog(log_query(&given, context)?),
-            Operation::AgentStatus => Self::AgentStatus(Box::new(device_query(&given, context)?)),
+            Operation::DescribeDevices => Self::DescribeDevices(Box::new(device_query(&given)?)),
+            Operation::OperationLog => Self::OperationLog(log_request(&given, &context)?),
+            Operation::AgentStatus => Self::AgentStatus(AgentRequest {
+                instances: given.instances(&FILTER_IDS),
+                offset: given.integer(&OFFSET).unwrap_or(0),
+                limit: given.integer(&LIMIT).unwrap_or(DEFAULT_LIMIT),
+            }),
             Operation::DescribeTask => Self::DescribeTask(task(&given)?),
             Operation::VerifyTask => Self::VerifyTask(task(&given)?),
-            Operation::CreateAccount => Self::CreateAccount(NewAccount {
-                app_id: account(&given)?,
-                name: given.text(&NAME).unwrap_or_default(),
-            }),
             Operation::DescribeAccounts => Self::DescribeAccounts,
-            Operation::CreateApiKey => Self::CreateApiKey(new_key(&given)?),
-            Operation::DescribeApiKeys => Self::DescribeApiKeys(
-                given.integer(&APP_ID).map(AppId::new).transpose().map_err(|_| missing(&APP_ID))?,
-            ),
-            Operation::ModifyApiKey => Self::ModifyApiKey {
-                key: parsed(&given, &KEY_ID, SecretId::parse)?,
-                disabled: given.flag(&DISABLED).ok_or_else(|| missing(&DISABLED))?,
-            },
-            Operation::CreateDevice => Self::CreateDevice(Box::new(new_device(&given)?)),
-            Operation::ModifyDevice => Self::ModifyDevice {
-                instance: instance(&given)?,
-                changes: Box::new(attribute_changes(&given)),
-            },
-            Operation::CreateEnrolmentToken => Self::CreateEnrolmentToken(NewEnrolmentToken {
-                app_id: account(&given)?,
-                instance: given.instances(&INSTANCE_ID).pop(),
-                uses: given.integer(&USES).and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
-                valid_seconds: given.integer(&VALID_SECONDS).unwrap_or(86_400),
-            }),
+            Operation::DescribeApiKeys => {
+                Self::DescribeApiKeys(given.integer(&APP_ID).and_then(|n| AppId::new(n).ok()))
+            }
+            Operation::CreateAccount
+            | Operation::ModifyAccount
+            | Operation::CreateApiKey
+            | Operation::ModifyApiKey
+            | Operation::CreateDevice
+            | Operation::ModifyDevice
+            | Operation::CreateEnrolmentToken => {
+                Self::Administer(Change { unique: context.unique, what: what(operation, &given)? })
+            }
         })
     }
 }
 
-fn device_query(given: &Arguments, context: Context) -> Result<DeviceQuery, Refusal> {
+fn what(operation: Operation, given: &Arguments) -> Result<What, Refusal> {
+    Ok(match operation {
+        Operation::CreateAccount => What::CreateAccount {
+            app_id: account(given)?,
+            name: given.text(&NAME).ok_or_else(|| missing(&NAME))?,
+        },
+        Operation::ModifyAccount => What::ModifyAccount {
+            app_id: account(given)?,
+            name: given.text(&NAME),
+            blocked: given.flag(&BLOCKED),
+        },
+        Operation::CreateApiKey => What::CreateApiKey(new_key(given)?),
+        Operation::ModifyApiKey => What::ModifyApiKey {
+            key: parsed(given, &KEY_ID, SecretId::parse)?,
+            disabled: given.flag(&DISABLED).ok_or_else(|| missing(&DISABLED))?,
+        },
+        Operation::CreateDevice => What::CreateDevice(Box::new(new_device(given)?)),
+        Operation::ModifyDevice => What::ModifyDevice {
+            instance: instance(given)?,
+            changes: Box::new(attribute_changes(given)),
+        },
+        Operation::CreateEnrolmentToken => What::CreateEnrolmentToken(NewEnrolmentToken {
+            account: account(given)?,
+            device: given.instances(&INSTANCE_ID).pop(),
+            uses: given.integer(&USES).and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
+            lifetime: Span::from_secs(given.integer(&VALID_SECONDS).unwrap_or(86_400)),
+        }),
+        _ => return Err(Condition::ServerBug.into()),
+    })
+}
+
+fn device_query(given: &Arguments) -> Result<DeviceQuery, Refusal> {
     let statuses = given.integers(&STATUSES).into_iter();
     Ok(DeviceQuery {
-        account: Some(context.account),
+        account: None,
         instances: given.instances(&FILTER_IDS),
         lan_ips: given.texts(&LAN_IPS).unwrap_or_default(),
         wan_ips: given.texts(&WAN_IPS).unwrap_or_default(),
@@ -158,18 +193,15 @@ fn sort_field(name: Option<&str>) -> DeviceSort {
     }
 }
 
-fn log_query(given: &Arguments, context: Context) -> Result<LogQuery, Refusal> {
+fn log_request(given: &Arguments, context: &Context) -> Result<LogRequest, Refusal> {
     let ago = |days| {
         let day = Moment::days_ago(days, context.now, context.offset);
         day.ok_or_else(|| Refusal::from(Condition::ServerBug))
     };
-    let from = given.moment(&START_TIME).map_or_else(|| ago(DEFAULT_LOG_DAYS), Ok)?.from;
-    let before = given.moment(&END_TIME).map_or_else(|| ago(0), Ok)?.before;
-    Ok(LogQuery {
-        account: context.account,
+    Ok(LogRequest {
         instance: instance(given)?,
-        from,
-        before,
+        from: given.moment(&START_TIME).map_or_else(|| ago(DEFAULT_LOG_DAYS), Ok)?.from,
+        before: given.moment(&END_TIME).map_or_else(|| ago(0), Ok)?.before,
         offset: given.integer(&OFFSET).unwrap_or(0),
         limit: given.integer(&LOG_LIMIT).unwrap_or(DEFAULT_LIMIT),
     })
@@ -190,7 +222,7 @@ fn new_device(given: &Arguments) -> Result<NewDevice, Refusal> {
     let mut attributes = Attributes::default();
     attribute_changes(given).apply(&mut attributes);
     let instance = given.instances(&INSTANCE_ID).pop();
-    Ok(NewDevice { app_id: account(given)?, instance, attributes })
+    Ok(NewDevice { account: account(given)?, instance, attributes })
 }
 
 fn attribute_changes(given: &Arguments) -> AttributeChanges {

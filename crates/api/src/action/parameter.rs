@@ -77,6 +77,8 @@ parameters! {
     // Administration.
     APP_ID: "appId", Some("AppId"), ID, "The account.";
     NAME: "name", Some("Name"), Kind::Text { most: 64 }, "A name for people.";
+    BLOCKED: "blocked", Some("Blocked"), Kind::Flag,
+        "1 to refuse the account's requests, 0 to take them again.";
     UIN: "uin", Some("Uin"), Kind::Uin, "The user on whose behalf a key acts; 1 to 20 digits.";
     KEY_ID: "keyId", Some("KeyId"), Kind::SecretId, "The public half of an API key.";
     ADMIN: "admin", Some("Admin"), Kind::Flag, "1 for a key that may administrate.";

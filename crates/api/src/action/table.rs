@@ -70,6 +70,7 @@ pub static ACTIONS: &[Action] = &[
         ..READ
     },
     administration::CREATE_ACCOUNT,
+    administration::MODIFY_ACCOUNT,
     administration::DESCRIBE_ACCOUNTS,
     administration::CREATE_API_KEY,
     administration::DESCRIBE_API_KEYS,

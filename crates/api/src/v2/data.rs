@@ -6,7 +6,7 @@ mod devices;
 mod tasks;
 
 pub(super) use administration::{
-    AccountList, CreatedDevice, CreatedKey, CreatedToken, KeyList, Verification,
+    AccountItem, AccountList, KeyList, NewDevice, NewKey, NewToken, Verification,
 };
 pub(super) use devices::{AgentList, DeviceList};
 pub(super) use tasks::{Accepted, Log, Task, TaskResult};

@@ -1,16 +1,20 @@
 use jiff::tz::Offset;
+use opencpm_operations::administer::{MadeKey, MadeToken};
+use opencpm_operations::operation_result::TaskVerification;
 use opencpm_operations::row::{Account, ApiKey};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use crate::moment::{text, text_or_empty};
-use crate::service;
 
-/// What a second look at a task's reports says.
+/// What a second look at a task's kept reports says.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Verification<'a> {
+    task_id: u64,
+    /// True when every success is proven.
     verified: bool,
+    /// The devices that succeeded.
     devices: Vec<VerifiedDevice<'a>>,
 }
 
@@ -18,20 +22,25 @@ pub(crate) struct Verification<'a> {
 #[serde(rename_all = "camelCase")]
 struct VerifiedDevice<'a> {
     instance_id: &'a str,
-    status: u8,
     verified: bool,
-    finding: &'a str,
+    finding: String,
 }
 
 impl<'a> Verification<'a> {
-    pub(crate) fn new(devices: &'a [service::VerifiedDevice]) -> Self {
-        let items = devices.iter().map(|device| VerifiedDevice {
-            instance_id: device.instance.as_str(),
-            status: device.status.number(),
-            verified: device.verified,
-            finding: &device.finding,
+    pub(crate) fn new(task: &'a TaskVerification) -> Self {
+        let devices = task.successes.iter().map(|(instance, proof)| VerifiedDevice {
+            instance_id: instance.as_str(),
+            verified: proof.is_ok(),
+            finding: match proof {
+                Ok(()) => "the machine signed that it set the password".to_owned(),
+                Err(error) => error.to_string(),
+            },
         });
-        Self { verified: devices.iter().all(|device| device.verified), devices: items.collect() }
+        Self {
+            task_id: task.task.task.get(),
+            verified: task.successes.iter().all(|(_, proof)| proof.is_ok()),
+            devices: devices.collect(),
+        }
     }
 }
 
@@ -43,9 +52,10 @@ pub(crate) struct AccountList<'a> {
     account_list: Vec<AccountItem<'a>>,
 }
 
+/// One account.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct AccountItem<'a> {
+pub(crate) struct AccountItem<'a> {
     app_id: u64,
     name: &'a str,
     blocked: bool,
@@ -53,25 +63,27 @@ struct AccountItem<'a> {
 
 impl<'a> AccountList<'a> {
     pub(crate) fn new(accounts: &'a [Account]) -> Self {
-        let items = accounts.iter().map(|account| AccountItem {
-            app_id: account.app_id.get(),
-            name: &account.name,
-            blocked: account.blocked,
-        });
+        let items = accounts.iter().map(AccountItem::new);
         Self { total_num: accounts.len(), account_list: items.collect() }
+    }
+}
+
+impl<'a> AccountItem<'a> {
+    pub(crate) fn new(account: &'a Account) -> Self {
+        Self { app_id: account.app_id.get(), name: &account.name, blocked: account.blocked }
     }
 }
 
 /// A key that was made; the only time that its secret is shown.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct CreatedKey<'a> {
+pub(crate) struct NewKey<'a> {
     secret_id: &'a str,
     secret_key: &'a str,
 }
 
-impl<'a> CreatedKey<'a> {
-    pub(crate) fn new(key: &'a service::CreatedKey) -> Self {
+impl<'a> NewKey<'a> {
+    pub(crate) fn new(key: &'a MadeKey) -> Self {
         Self { secret_id: key.secret_id.as_str(), secret_key: key.secret_key.expose_secret() }
     }
 }
@@ -121,20 +133,20 @@ impl<'a> KeyList<'a> {
 /// A device that was added.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct CreatedDevice<'a> {
+pub(crate) struct NewDevice<'a> {
     pub(crate) instance_id: &'a str,
 }
 
 /// A token that was made; the only time that it is shown.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct CreatedToken<'a> {
+pub(crate) struct NewToken<'a> {
     token: &'a str,
     expire_time: String,
 }
 
-impl<'a> CreatedToken<'a> {
-    pub(crate) fn new(token: &'a service::CreatedToken, offset: Offset) -> Self {
+impl<'a> NewToken<'a> {
+    pub(crate) fn new(token: &'a MadeToken, offset: Offset) -> Self {
         let expire_time = text(token.expires, offset);
         Self { token: token.token.expose_secret(), expire_time }
     }

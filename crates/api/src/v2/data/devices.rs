@@ -1,10 +1,11 @@
 use jiff::tz::Offset;
-use opencpm_domain::{OperateStatus, Timestamp};
+use opencpm_domain::OperateStatus;
+use opencpm_operations::agent_status::AgentStatus;
+use opencpm_operations::describe_devices::DescribedDevices;
 use opencpm_operations::row::{Device, Page};
 use serde::Serialize;
 
 use crate::moment::text_or_empty;
-use crate::service::AgentView;
 
 /// Contract 4.3.
 #[derive(Serialize)]
@@ -51,7 +52,8 @@ struct TagItem<'a> {
 }
 
 impl<'a> DeviceList<'a> {
-    pub(crate) fn new(page: &'a Page<Device>, now: Timestamp, offset: Offset) -> Self {
+    pub(crate) fn new(described: &'a DescribedDevices, offset: Offset) -> Self {
+        let DescribedDevices { now, page } = described;
         Self {
             total_num: page.total,
             device_list: page.items.iter().map(|device| DeviceItem::new(device, offset)).collect(),
@@ -118,10 +120,10 @@ struct AgentItem<'a> {
 }
 
 impl<'a> AgentList<'a> {
-    pub(crate) fn new(page: &'a Page<AgentView>, offset: Offset) -> Self {
+    pub(crate) fn new(page: &'a Page<AgentStatus>, offset: Offset) -> Self {
         let agent_list = page.items.iter().map(|agent| AgentItem {
             instance_id: agent.instance.as_str(),
-            agent_status: agent.status as u8,
+            agent_status: agent.presence as u8,
             agent_version: &agent.version,
             last_seen_time: text_or_empty(agent.last_seen, offset),
         });

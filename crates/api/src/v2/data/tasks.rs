@@ -1,10 +1,10 @@
 use jiff::tz::Offset;
-use opencpm_domain::{JobStatus, TaskStatus};
-use opencpm_operations::row::{JobRow, LogEntry, Page, TaskRow};
+use opencpm_operations::operation_result::OperationResult;
+use opencpm_operations::row::{JobRow, LogEntry, Page};
 use serde::Serialize;
 
 use crate::moment::{text, text_or_empty};
-use crate::{service, wording};
+use crate::wording;
 
 /// Contract 4.1.
 #[derive(Serialize)]
@@ -41,8 +41,8 @@ struct Note {
 }
 
 impl<'a> TaskResult<'a> {
-    pub(crate) fn new(result: &'a service::TaskResult) -> Self {
-        let devices: Vec<_> = result.devices.iter().map(DeviceResult::new).collect();
+    pub(crate) fn new(result: &'a OperationResult) -> Self {
+        let devices: Vec<_> = result.jobs.iter().map(DeviceResult::new).collect();
         Self {
             status: result.status.number(),
             instance_ids: devices.clone(),
@@ -52,12 +52,12 @@ impl<'a> TaskResult<'a> {
 }
 
 impl<'a> DeviceResult<'a> {
-    fn new(device: &'a service::DeviceResult) -> Self {
+    fn new(job: &'a JobRow) -> Self {
         Self {
-            instance_id: device.instance.as_str(),
-            status: device.status.number(),
-            reason: device.reason.map(|reason| reason.to_string()),
-            advice: notes(&device.advice),
+            instance_id: job.instance.as_str(),
+            status: job.state.status().number(),
+            reason: wording::reason(job).map(|reason| reason.to_string()),
+            advice: notes(wording::advice(job)),
         }
     }
 }
@@ -143,8 +143,8 @@ struct TaskDevice<'a> {
 }
 
 impl<'a> Task<'a> {
-    pub(crate) fn new(task: &'a TaskRow, jobs: &'a [JobRow], offset: Offset) -> Self {
-        let status: TaskStatus = jobs.iter().map(|job| job.state.status()).collect();
+    pub(crate) fn new(result: &'a OperationResult, offset: Offset) -> Self {
+        let task = &result.task;
         Self {
             task_id: task.task.get(),
             app_id: task.account.get(),
@@ -152,8 +152,8 @@ impl<'a> Task<'a> {
             task_name: &task.action,
             start_time: text(task.created, offset),
             deadline: text(task.deadline, offset),
-            status: status.number(),
-            devices: jobs.iter().map(|job| TaskDevice::new(job, offset)).collect(),
+            status: result.status.number(),
+            devices: result.jobs.iter().map(|job| TaskDevice::new(job, offset)).collect(),
         }
     }
 }
@@ -164,7 +164,7 @@ impl<'a> TaskDevice<'a> {
         Self {
             instance_id: job.instance.as_str(),
             job_id: job.job.to_string(),
-            status: JobStatus::number(job.state.status()),
+            status: job.state.status().number(),
             attempts: job.state.attempts(),
             end_time: text_or_empty(wording::ended(job), offset),
             apply_time: text_or_empty(wording::applied(job), offset),
