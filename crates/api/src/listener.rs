@@ -18,8 +18,11 @@ use crate::wire::Wire;
 /// After a failed accept, such as for want of file descriptors, before the next one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The largest block of headers; it must hold a request line of the largest size.
-const MAX_HEADERS: u32 = 128 << 10;
+/// The largest head of a request; it must hold a request line of the largest size.
+const MAX_HEAD: u32 = 128 << 10;
+
+/// What one HTTP/2 connection may send ahead of our reading.
+const MAX_AHEAD: u32 = 256 << 10;
 
 /// A socket on which the API answers.
 pub struct Listener {
@@ -113,13 +116,16 @@ where
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_time)
+        .max_buf_size(MAX_HEAD as usize)
         // A client may end its sending side and still wait for the answer.
         .half_close(true);
     server
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams)
-        .max_header_list_size(MAX_HEADERS)
+        .max_header_list_size(MAX_HEAD)
+        .initial_connection_window_size(MAX_AHEAD)
+        .initial_stream_window_size(MAX_AHEAD)
         .keep_alive_interval(limits.head_time)
         .keep_alive_timeout(limits.head_time);
     let answer = service_fn(move |request| edge.clone().respond(request));

@@ -284,3 +284,91 @@ impl Arguments {
         OperateStatus::try_from(u8::try_from(self.integer(parameter)?).ok()?).ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::{ACTIONS, Context, Input};
+    use opencpm_domain::{SecretId, Timestamp};
+    use opencpm_operations::reset_password::Unique;
+    use opencpm_operations::row::UsedNonce;
+    use proptest::prelude::*;
+
+    fn decoded(action: &'static Action, form: &str) -> Result<Arguments, Refusal> {
+        let form = Form::decode(form.as_bytes())?;
+        decode_form(action, Dialect::V2, &form, PasswordPolicy::Seed, Offset::UTC)
+    }
+
+    fn refused(action: &str, form: &str) -> Condition {
+        let action = Action::named(action).unwrap();
+        decoded(action, form).map(|_| ()).unwrap_err().condition
+    }
+
+    /// Contract 7.1, step 9: of two things that are wrong, the earlier answers.
+    #[test]
+    fn presence_form_bounds_names_and_policy_are_checked_in_this_order() {
+        let log = "DescribeDeviceOperationLog";
+        assert_eq!(refused(log, "limit=x&x=1"), Condition::ParameterMissing);
+        assert_eq!(refused(log, "instanceId=a&limit=0&offset=x&x=1"), Condition::ParameterInvalid);
+        assert_eq!(refused(log, "instanceId=a&limit=0&x=1"), Condition::ParameterOutOfBounds);
+        assert_eq!(refused(log, "instanceId=a&limit=1&x=1"), Condition::ParameterUnknown);
+        let reset = "ResetDevicePasswd";
+        assert_eq!(refused(reset, "instanceIds=a&passwd=p&x=1"), Condition::ParameterUnknown);
+        assert_eq!(refused(reset, "instanceIds=a&passwd=p"), Condition::ParameterOutOfBounds);
+    }
+
+    #[test]
+    fn an_unknown_name_is_told_where_no_password_can_be_in_it() {
+        let message = |action, form| {
+            let action = Action::named(action).unwrap();
+            decoded(action, form).map(|_| ()).unwrap_err().message.into_owned()
+        };
+        let devices = message("DescribeAccounts", "instanceId=a");
+        assert_eq!(devices, "unknown: instanceId; DescribeAccounts takes none");
+        let reset = message("ResetDevicePasswd", "instanceIds=a&passwd=ab&cd1234");
+        assert_eq!(
+            reset,
+            "unknown: a parameter; ResetDevicePasswd takes instanceIds.n, passwd, opUin"
+        );
+    }
+
+    fn any_name() -> impl Strategy<Value = String> {
+        let known = ACTIONS.iter().flat_map(|a| a.parameters).map(|a| a.parameter.name);
+        let known = proptest::sample::select(known.collect::<Vec<_>>());
+        let index = prop_oneof![Just(String::new()), "[.][0-9]{1,2}", "[._][0-9a-z.]{0,3}"];
+        prop_oneof![8 => (known, index).prop_map(|(name, index)| name.to_owned() + &index),
+            1 => "[a-zA-Z._]{1,9}"]
+    }
+
+    fn any_value() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "-?[0-9]{0,40}",
+            "[a-zA-Z0-9_-]{0,20}",
+            "[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2}:[0-9]{2})?",
+            any::<String>(),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn any_form_is_an_input_or_a_refusal(
+            place in 0..ACTIONS.len(),
+            fields in proptest::collection::vec((any_name(), any_value()), 0..6),
+            secs in 0_u64..1 << 40,
+        ) {
+            let encoded = |text: &str| text.bytes().map(|b| format!("%{b:02x}")).collect::<String>();
+            let pairs: Vec<_> =
+                fields.iter().map(|(n, v)| format!("{}={}", encoded(n), encoded(v))).collect();
+            let action = &ACTIONS[place];
+            let now = Timestamp::from_secs(secs);
+            let secret_id = SecretId::parse("AKID").unwrap();
+            let nonce = UsedNonce { secret_id, timestamp: secs, nonce: 1, expires: now };
+            let context = Context { now, offset: Offset::UTC, unique: Unique::Nonce(nonce) };
+            let input = decoded(action, &pairs.join("&"))
+                .and_then(|given| Input::new(action.operation, given, context));
+            if let Err(refusal) = input {
+                prop_assert_ne!(refusal.condition, Condition::ServerBug);
+            }
+        }
+    }
+}
