@@ -1,5 +1,11 @@
 //! What every implementation of the queue promises. A new one adds one line at the end.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a failed expectation is a failed test"
+)]
+
 use std::sync::Arc;
 
 use opencpm_domain::{GatewayId, JobId};
