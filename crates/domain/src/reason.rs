@@ -65,6 +65,8 @@ reasons! {
     Retired = 4, "retired", NotChanged, "The device was retired before the job left for it.";
     UnrecognisedReport = 5, "unrecognised_report", Unknown,
         "The machine reported a reason that this server does not know; upgrade the server.";
+    ReportUnverified = 6, "report_unverified", Unknown,
+        "The store says that the job succeeded, but the machine's signed report does not prove it.";
 
     // The agent's checks before it touches anything.
     Expired = 20, "expired", NotChanged, "The job reached the machine too late.";
@@ -122,6 +124,8 @@ reasons! {
         "The agent was stopped before the change; root's entry is the old one.";
     Overwritten = 62, "overwritten", Unknown,
         "outcome_unknown: the agent was stopped around the change and since then another hand has changed root's entry.";
+    NotDurable = 63, "not_durable", Unknown,
+        "Root's entry was changed, but the file system did not confirm that the change outlives a power cut.";
 }
 
 impl fmt::Display for Reason {

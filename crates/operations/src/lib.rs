@@ -5,5 +5,34 @@
 
 #![forbid(unsafe_code)]
 
+// What callers ask for.
+pub mod administer;
+pub mod agent_status;
+pub mod authenticate;
+pub mod describe_devices;
+pub mod operation_log;
+pub mod operation_result;
+pub mod reset_password;
+
+// What machines and time do.
+pub mod connect;
+pub mod deliver;
+pub mod enrol;
+pub mod lease;
+pub mod record_reports;
+pub mod record_sealing_keys;
+pub mod sweep;
+
+// The deployment itself.
+pub mod first_start;
+pub mod keyring;
+
+// What they share.
+pub mod authentic;
 pub mod port;
+mod refusal;
+pub mod report_proof;
+pub mod reset_check;
+pub mod role;
 pub mod row;
+mod seal_jobs;

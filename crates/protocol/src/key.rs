@@ -125,14 +125,14 @@ impl SigningKey {
     }
 
     /// Signs bytes that already name their purpose; see [`crate::sign`].
-    pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
+    pub fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.0.sign(message).to_bytes()
     }
 }
 
 impl VerifyingKey {
     /// Strict verification: one key, one message, one signature; no small-order keys.
-    pub(crate) fn verify(
+    pub fn verify(
         &self,
         message: &[u8],
         signature: &[u8; 64],

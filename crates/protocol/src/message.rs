@@ -9,7 +9,7 @@ use opencpm_domain::{DeploymentId, Generation, InstanceId, JobId, Sequence, Time
 
 use crate::key::{KeyId, VerifyingKey};
 use crate::report::{Report, SealingCertificate};
-use crate::seal::{SealedJob, Verb};
+use crate::seal::SealedJob;
 use crate::sign::{Signable, Signed};
 use crate::statement::TrustStatement;
 
@@ -248,9 +248,10 @@ pub struct JobFrame {
     /// Which sealing key opens it.
     #[cbor(n(3), with = "crate::wire")]
     pub sealing_generation: Generation,
-    /// What to do.
+    /// What to do: a [`Verb`](crate::seal::Verb)'s number. An agent refuses one that it does not
+    /// know with a signed report.
     #[n(4)]
-    pub verb: Verb,
+    pub verb: u8,
     /// When it was sealed.
     #[cbor(n(5), with = "crate::wire")]
     pub issued_at: Timestamp,

@@ -48,6 +48,14 @@ impl Verb {
             Self::SetRootPassword => 1,
         }
     }
+
+    /// The verb with this number; `None` when a newer version made it.
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::SetRootPassword),
+            _ => None,
+        }
+    }
 }
 
 /// All that a sealed job is bound to.

@@ -10,6 +10,7 @@ mod store;
 pub use clock::Clock;
 pub use keys::{Keys, KeysError};
 pub use queue::{Queue, QueueError, ReadyJobs, Subscription};
+pub(crate) use random::Generator;
 pub use random::Random;
 pub use store::{
     AdminChange, Administered, Bind, Change, Deliverable, DeliverableJob, DeploymentRow, Enrolled,

@@ -101,6 +101,9 @@ pub trait Store: Send + Sync {
     /// Jobs by id, in any order; sealed bytes are left out.
     async fn jobs(&self, jobs: &[JobId]) -> Result<Vec<JobRow>, StoreError>;
 
+    /// Open jobs of these devices. Sealed bytes are left out.
+    async fn open_jobs(&self, instances: &[InstanceId]) -> Result<Vec<JobRow>, StoreError>;
+
     /// Later jobs of the same devices: for each, the earlier job's id and the later one's state.
     async fn later_jobs(&self, jobs: &[JobId]) -> Result<Vec<(JobId, JobState)>, StoreError>;
 

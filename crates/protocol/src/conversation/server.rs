@@ -227,6 +227,9 @@ impl ServerConversation {
                 if claim.instance != peer.instance || claim.deployment != self.deployment {
                     return Err(Breach::Other("device"));
                 }
+                if let Some(next) = &claim.next_sealing {
+                    check_certificate(next, &peer.identity)?;
+                }
                 Ok((State::Live(peer), vec![ServerStep::Report(Box::new(report))]))
             }
             (State::Live(peer), ToServer::SealingKey(certificate)) => {

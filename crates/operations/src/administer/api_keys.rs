@@ -1,0 +1,114 @@
+use opencpm_domain::{AppId, Condition, Refusal, SecretId, Timestamp, Uin};
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+use super::{Administrator, accounts, write};
+use crate::authentic::{api_key_mac, check_api_key};
+use crate::port::{Change, Keys, KeysError, Random};
+use crate::refusal::{keys_refusal, store_refusal};
+use crate::role::ApiRole;
+use crate::row::{ApiKey, Scope};
+
+/// A key to be made.
+#[derive(Clone, Debug)]
+pub struct NewApiKey {
+    /// The account that it acts for.
+    pub app_id: AppId,
+    /// The user that it acts for.
+    pub uin: Uin,
+    /// What it may do.
+    pub scope: Scope,
+}
+
+/// A new key, with its secret for the only time in clear.
+#[derive(Debug)]
+pub struct MadeKey {
+    /// The public half.
+    pub secret_id: SecretId,
+    /// The secret half.
+    pub secret_key: SecretString,
+}
+
+/// What a key is made of and protected with.
+pub struct KeyMaterial<'a> {
+    /// Encrypts and authenticates.
+    pub keys: &'a dyn Keys,
+    /// Makes the secret.
+    pub random: &'a dyn Random,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// Makes a key's row and its secret; writes nothing.
+pub fn new_api_key(
+    material: &KeyMaterial<'_>,
+    new: NewApiKey,
+) -> Result<(ApiKey, MadeKey), KeysError> {
+    let id = format!("AKID{}", letters(&material.random.bytes::<28>()));
+    let Ok(secret_id) = SecretId::parse(&id) else {
+        unreachable!("letters and digits make a secret id")
+    };
+    let secret_key = SecretString::from(letters(&*Zeroizing::new(material.random.bytes::<32>())));
+    let about = secret_id.as_str().as_bytes();
+    let encrypted_secret = material.keys.encrypt(about, secret_key.expose_secret().as_bytes())?;
+    let mut key = ApiKey {
+        secret_id: secret_id.clone(),
+        encrypted_secret,
+        app_id: new.app_id,
+        uin: new.uin,
+        scope: new.scope,
+        token_hash: None,
+        expires: None,
+        disabled: false,
+        created: material.now,
+        mac: [0; 32],
+    };
+    key.mac = api_key_mac(material.keys, &key);
+    Ok((key, MadeKey { secret_id, secret_key }))
+}
+
+/// Makes a key.
+pub async fn create_api_key(
+    role: &ApiRole,
+    by: Administrator,
+    new: NewApiKey,
+) -> Result<MadeKey, Refusal> {
+    accounts::account(role, new.app_id).await?;
+    let material = KeyMaterial { keys: &*role.keys, random: &*role.random, now: role.clock.now() };
+    let (key, made) = new_api_key(&material, new).map_err(keys_refusal)?;
+    let subject = format!("key {}", key.secret_id);
+    write(role, by, "CreateApiKey", subject, Change::CreateApiKey(key)).await?;
+    Ok(made)
+}
+
+/// Disables or enables a key.
+pub async fn disable_api_key(
+    role: &ApiRole,
+    by: Administrator,
+    secret_id: &SecretId,
+    disabled: bool,
+) -> Result<(), Refusal> {
+    let subject = format!("key {secret_id}");
+    let found = role.store.api_key(secret_id).await.map_err(store_refusal)?;
+    let missing = || Refusal::new(Condition::NotFound, format!("there is no {subject}"));
+    let (mut key, _) = found.ok_or_else(missing)?;
+    check_api_key(&*role.keys, &key)
+        .map_err(|forged| Refusal::new(Condition::ParameterInvalid, forged.to_string()))?;
+    key.disabled = disabled;
+    key.mac = api_key_mac(&*role.keys, &key);
+    write(role, by, "ModifyApiKey", subject.clone(), Change::ModifyApiKey(key)).await
+}
+
+/// Keys of one account or of all, without their secrets' meaning: the rows hold them encrypted.
+pub async fn describe_api_keys(
+    role: &ApiRole,
+    account: Option<AppId>,
+) -> Result<Vec<ApiKey>, Refusal> {
+    role.store.api_keys(account).await.map_err(store_refusal)
+}
+
+/// Five bits of each byte as a letter or digit.
+fn letters(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte & 31)])).collect()
+}

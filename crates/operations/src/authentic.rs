@@ -1,0 +1,170 @@
+//! Rows that carry authority are authenticated (design section 3): what exactly is signed or
+//! MACed, and the checks.
+//!
+//! Each encoding is a CBOR array that starts with the table's name and the deployment, so that no
+//! row can be taken for one of another table or installation.
+
+use minicbor::Encoder;
+use minicbor::encode::Error as EncodeError;
+use opencpm_domain::{DeploymentId, InstanceId, JobId, Sequence, TaskId};
+use opencpm_protocol::key::VerifyingKey;
+use std::convert::Infallible;
+use subtle::ConstantTimeEq;
+
+use crate::port::Keys;
+use crate::row::{ApiKey, Device, DeviceAuthority, DeviceKey, EnrolmentToken, Identity};
+
+type Written = Result<(), EncodeError<Infallible>>;
+
+/// A row in the store is not what the API role wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the {0} in the store is not authentic: it was changed or moved")]
+pub struct NotAuthentic(pub &'static str);
+
+/// Checks signed rows with the row keys of the trust statement.
+#[derive(Clone, Copy, Debug)]
+pub struct Authenticity<'a> {
+    /// Which installation.
+    pub deployment: DeploymentId,
+    /// Keys that may have signed.
+    pub row_keys: &'a [VerifyingKey],
+}
+
+impl Authenticity<'_> {
+    /// Checks a device's signed part.
+    pub fn device(
+        &self,
+        authority: &DeviceAuthority,
+        signature: &[u8; 64],
+    ) -> Result<(), NotAuthentic> {
+        self.check(&device_bytes(self.deployment, authority), signature, "device")
+    }
+
+    /// Checks a former or current identity key.
+    pub fn device_key(&self, key: &DeviceKey) -> Result<(), NotAuthentic> {
+        let bytes = device_key_bytes(self.deployment, &key.instance, &key.identity);
+        self.check(&bytes, &key.signature, "device key")
+    }
+
+    fn check(
+        &self,
+        row: &[u8],
+        signature: &[u8; 64],
+        what: &'static str,
+    ) -> Result<(), NotAuthentic> {
+        let signed = self.row_keys.iter().any(|key| key.verify(row, signature).is_ok());
+        if signed { Ok(()) } else { Err(NotAuthentic(what)) }
+    }
+}
+
+/// Signs a device's authority.
+pub fn sign_device(keys: &dyn Keys, authority: &DeviceAuthority) -> [u8; 64] {
+    keys.sign_row(&device_bytes(keys.deployment(), authority))
+}
+
+/// Signs an identity key of a device.
+pub fn sign_device_key(keys: &dyn Keys, instance: &InstanceId, identity: &Identity) -> [u8; 64] {
+    keys.sign_row(&device_key_bytes(keys.deployment(), instance, identity))
+}
+
+/// The MAC of an API key's row.
+pub fn api_key_mac(keys: &dyn Keys, key: &ApiKey) -> [u8; 32] {
+    keys.mac("api key v1", &api_key_bytes(keys.deployment(), key))
+}
+
+/// Checks an API key's row.
+pub fn check_api_key(keys: &dyn Keys, key: &ApiKey) -> Result<(), NotAuthentic> {
+    same(&api_key_mac(keys, key), &key.mac, "API key")
+}
+
+/// The MAC of an enrolment token's row.
+pub fn token_mac(keys: &dyn Keys, token: &EnrolmentToken) -> [u8; 32] {
+    keys.mac("enrolment token v1", &token_bytes(keys.deployment(), token))
+}
+
+/// Checks an enrolment token's row.
+pub fn check_token(keys: &dyn Keys, token: &EnrolmentToken) -> Result<(), NotAuthentic> {
+    same(&token_mac(keys, token), &token.mac, "enrolment token")
+}
+
+/// The MAC that ties a job to its task, so that an old success cannot be moved under a new task.
+pub fn job_mac(
+    keys: &dyn Keys,
+    task: TaskId,
+    job: JobId,
+    instance: &InstanceId,
+    sequence: Sequence,
+) -> [u8; 32] {
+    let deployment = keys.deployment();
+    let bytes = bytes(|e| {
+        e.array(5)?.bytes(deployment.as_bytes())?.u64(task.get())?.bytes(job.as_bytes())?;
+        e.str(instance.as_str())?.u64(sequence.get())?.ok()
+    });
+    keys.mac("job v1", &bytes)
+}
+
+/// Compares two MACs in constant time.
+pub fn same(made: &[u8; 32], kept: &[u8; 32], what: &'static str) -> Result<(), NotAuthentic> {
+    if bool::from(made.ct_eq(kept)) { Ok(()) } else { Err(NotAuthentic(what)) }
+}
+
+impl Device {
+    /// Checks the signed part of the row.
+    pub fn check(&self, authenticity: Authenticity<'_>) -> Result<(), NotAuthentic> {
+        authenticity.device(&self.authority, &self.signature)
+    }
+}
+
+fn device_bytes(deployment: DeploymentId, device: &DeviceAuthority) -> Vec<u8> {
+    bytes(|e| {
+        e.array(8)?.str("device v1")?.bytes(deployment.as_bytes())?;
+        e.str(device.instance.as_str())?.u64(device.account.get())?;
+        match &device.identity {
+            Some(identity) => {
+                e.u32(identity.generation.get())?.bytes(identity.key.as_bytes())?;
+            }
+            None => {
+                e.null()?.null()?;
+            }
+        }
+        e.bool(device.retired)?.bool(device.quarantined)?.ok()
+    })
+}
+
+fn device_key_bytes(
+    deployment: DeploymentId,
+    instance: &InstanceId,
+    identity: &Identity,
+) -> Vec<u8> {
+    bytes(|e| {
+        e.array(5)?.str("device key v1")?.bytes(deployment.as_bytes())?;
+        e.str(instance.as_str())?.u32(identity.generation.get())?;
+        e.bytes(identity.key.as_bytes())?.ok()
+    })
+}
+
+fn api_key_bytes(deployment: DeploymentId, key: &ApiKey) -> Vec<u8> {
+    bytes(|e| {
+        e.array(10)?.bytes(deployment.as_bytes())?.str(key.secret_id.as_str())?;
+        e.bytes(&key.encrypted_secret)?.u64(key.app_id.get())?.str(key.uin.as_str())?;
+        e.bool(key.scope.admin)?.encode(&key.scope.actions)?;
+        e.encode(key.token_hash.as_ref().map(|hash| hash.to_vec()))?;
+        e.encode(key.expires.map(|expires| expires.as_micros()))?.bool(key.disabled)?.ok()
+    })
+}
+
+fn token_bytes(deployment: DeploymentId, token: &EnrolmentToken) -> Vec<u8> {
+    bytes(|e| {
+        e.array(5)?.bytes(deployment.as_bytes())?.bytes(&token.hash)?;
+        e.u64(token.app_id.get())?.encode(token.device.as_ref().map(InstanceId::as_str))?;
+        e.u64(token.expires.as_micros())?.ok()
+    })
+}
+
+fn bytes(write: impl FnOnce(&mut Encoder<Vec<u8>>) -> Written) -> Vec<u8> {
+    let mut encoder = Encoder::new(Vec::new());
+    // Writing to memory cannot fail: `Infallible` has no values.
+    match write(&mut encoder) {
+        Ok(()) | Err(_) => encoder.into_writer(),
+    }
+}

@@ -1,0 +1,72 @@
+//! Who is asking: the key behind a secret id.
+
+use opencpm_domain::{AppId, Condition, Refusal, SecretId, Uin};
+use secrecy::SecretSlice;
+
+use crate::authentic::check_api_key;
+use crate::refusal::store_refusal;
+use crate::role::ApiRole;
+use crate::row::Scope;
+
+/// The caller of a request whose signature verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// With which key.
+    pub secret_id: SecretId,
+    /// For which account.
+    pub app_id: AppId,
+    /// For which user.
+    pub uin: Uin,
+    /// What the key may do.
+    pub scope: Scope,
+}
+
+/// A known and enabled key, to check a signature with.
+#[derive(Debug)]
+pub struct KnownKey {
+    /// The caller, if the signature verifies.
+    pub caller: Caller,
+    /// The secret half.
+    pub secret: SecretSlice<u8>,
+    /// SHA-256 of the token that must come along; `None` for a permanent key.
+    pub token_hash: Option<[u8; 32]>,
+}
+
+/// Looks the key up (contract 7.1, step 3): known, enabled, not expired, its row authentic, its
+/// account not blocked.
+pub async fn known_key(role: &ApiRole, secret_id: &SecretId) -> Result<KnownKey, Refusal> {
+    let found = role.store.api_key(secret_id).await.map_err(store_refusal)?;
+    let unknown = || Refusal::from(Condition::SecretIdUnknown);
+    let (key, account) = found.ok_or_else(unknown)?;
+    if let Err(forged) = check_api_key(&*role.keys, &key) {
+        tracing::error!(%secret_id, "{forged}");
+        return Err(Refusal::new(Condition::SecretIdUnknown, forged.to_string()));
+    }
+    if key.disabled || key.expires.is_some_and(|end| role.clock.now() >= end) {
+        return Err(unknown());
+    }
+    if account.blocked {
+        return Err(Condition::AccountBlocked.into());
+    }
+    let about = key.secret_id.as_str().as_bytes();
+    let secret = role.keys.decrypt(about, &key.encrypted_secret).map_err(|error| {
+        tracing::error!(%secret_id, %error, "the secret key does not decrypt");
+        Refusal::from(Condition::ServerBug)
+    })?;
+    let caller =
+        Caller { secret_id: key.secret_id, app_id: key.app_id, uin: key.uin, scope: key.scope };
+    Ok(KnownKey { caller, secret, token_hash: key.token_hash })
+}
+
+impl Caller {
+    /// Whether the key may use this operation (contract 7.1, step 8). `action` is the operation's
+    /// name in API 2.0, `admin` whether it is an administrative one.
+    pub fn check_allowed(&self, action: &str, admin: bool) -> Result<(), Refusal> {
+        let listed =
+            self.scope.actions.as_ref().is_none_or(|list| list.iter().any(|a| a == action));
+        if listed && (self.scope.admin || !admin) {
+            return Ok(());
+        }
+        Err(Condition::ActionNotAllowed.into())
+    }
+}

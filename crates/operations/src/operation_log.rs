@@ -1,0 +1,61 @@
+//! The operation log of a device: a view of its tasks and jobs (contract 4.4).
+
+use opencpm_domain::{Condition, InstanceId, Refusal, Timestamp};
+
+use crate::authenticate::Caller;
+use crate::refusal::store_refusal;
+use crate::report_proof::prove_successes;
+use crate::role::ApiRole;
+use crate::row::{DeviceQuery, LogEntry, LogQuery, Page};
+
+/// Which part of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogRequest {
+    /// The device.
+    pub instance: InstanceId,
+    /// Start time, inclusive.
+    pub from: Timestamp,
+    /// Start time, exclusive.
+    pub before: Timestamp,
+    /// Skip so many.
+    pub offset: u64,
+    /// At most so many.
+    pub limit: u64,
+}
+
+/// The log of a device of the caller's account, newest first, every success proven.
+pub async fn operation_log(
+    role: &ApiRole,
+    caller: &Caller,
+    request: LogRequest,
+) -> Result<Page<LogEntry>, Refusal> {
+    check_owned(role, caller, &request.instance).await?;
+    let LogRequest { instance, from, before, offset, limit } = request;
+    let query = LogQuery { account: caller.app_id, instance, from, before, offset, limit };
+    let mut page = role.store.log(&query).await.map_err(store_refusal)?;
+    let mut jobs: Vec<_> = page.items.iter().map(|entry| entry.job.clone()).collect();
+    prove_successes(role, &mut jobs).await.map_err(store_refusal)?;
+    for (entry, job) in page.items.iter_mut().zip(jobs) {
+        entry.job = job;
+    }
+    Ok(page)
+}
+
+async fn check_owned(
+    role: &ApiRole,
+    caller: &Caller,
+    instance: &InstanceId,
+) -> Result<(), Refusal> {
+    let query = DeviceQuery {
+        account: Some(caller.app_id),
+        instances: vec![instance.clone()],
+        retired: true,
+        limit: 1,
+        ..DeviceQuery::default()
+    };
+    let (_, page) = role.store.devices(&query).await.map_err(store_refusal)?;
+    if page.total > 0 {
+        return Ok(());
+    }
+    Err(Refusal::new(Condition::NotFound, format!("{instance}: there is no such device")))
+}

@@ -1,0 +1,74 @@
+//! How a task is doing (contract 4.2).
+
+use opencpm_domain::{Condition, JobStatus, Refusal, TaskId, TaskStatus};
+
+use crate::authenticate::Caller;
+use crate::refusal::store_refusal;
+use crate::report_proof::{ProofError, check, key_of, prove_successes};
+use crate::role::ApiRole;
+use crate::row::{JobRow, TaskRow};
+
+/// A task and its jobs, every success proven.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperationResult {
+    /// The task.
+    pub task: TaskRow,
+    /// The bitwise OR of the devices' statuses.
+    pub status: TaskStatus,
+    /// One for each device, in the order of the request.
+    pub jobs: Vec<JobRow>,
+}
+
+/// The state of a task of the caller's account.
+pub async fn operation_result(
+    role: &ApiRole,
+    caller: &Caller,
+    task: TaskId,
+) -> Result<OperationResult, Refusal> {
+    let (task, mut jobs) = owned(role, caller, task).await?;
+    prove_successes(role, &mut jobs).await.map_err(store_refusal)?;
+    let status = jobs.iter().map(|job| job.state.status()).collect();
+    Ok(OperationResult { task, status, jobs })
+}
+
+/// What a fresh check of a task's kept reports says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskVerification {
+    /// The task.
+    pub task: TaskRow,
+    /// Each device that the store calls succeeded, and what is wrong with its proof.
+    pub successes: Vec<(opencpm_domain::InstanceId, Result<(), ProofError>)>,
+}
+
+/// Checks the signed reports of a task again, from the store, remembering nothing.
+pub async fn verify_task(
+    role: &ApiRole,
+    caller: &Caller,
+    task: TaskId,
+) -> Result<TaskVerification, Refusal> {
+    let (task, jobs) = owned(role, caller, task).await?;
+    let succeeded: Vec<_> =
+        jobs.iter().filter(|job| job.state.status() == JobStatus::Succeeded).collect();
+    let wanted: Vec<_> = succeeded.iter().map(|job| key_of(job)).collect();
+    let keys = role.store.device_keys(&wanted).await.map_err(store_refusal)?;
+    let find = |job: &JobRow| {
+        let wanted = key_of(job);
+        keys.iter().find(|key| (&key.instance, key.identity.generation) == (&wanted.0, wanted.1))
+    };
+    let successes = succeeded
+        .into_iter()
+        .map(|job| (job.instance.clone(), check(role, job, find(job))))
+        .collect();
+    Ok(TaskVerification { task, successes })
+}
+
+async fn owned(
+    role: &ApiRole,
+    caller: &Caller,
+    task: TaskId,
+) -> Result<(TaskRow, Vec<JobRow>), Refusal> {
+    let found = role.store.task(task).await.map_err(store_refusal)?;
+    found
+        .filter(|(row, _)| row.account == caller.app_id)
+        .ok_or_else(|| Refusal::new(Condition::NotFound, format!("there is no task {task}")))
+}

@@ -1,0 +1,153 @@
+//! Which devices of a request may be reset, and what is wrong with the others: the message names
+//! every one of them (contract 7.1, steps 10 to 12, and the rule for several bad devices).
+
+use std::collections::HashMap;
+
+use opencpm_domain::{
+    Condition, InstanceId, Refusal, ResetRefusal, Sequence, Span, check_reset_allowed,
+};
+use opencpm_protocol::key::SealingPublic;
+use opencpm_protocol::report::SealingCertificate;
+use opencpm_protocol::sign::Signed;
+
+use crate::authenticate::Caller;
+use crate::role::Trust;
+use crate::row::{Binding, Connection, Identity, ResetCandidate, ResetCandidates};
+
+/// A gateway that was lost for less time than this may be back in a moment (9008 rather than
+/// 12006).
+const LOST_RECENTLY: Span = Span::from_secs(60);
+
+/// A device that a password can be sealed to.
+#[derive(Clone, Debug)]
+pub struct ResetTarget {
+    /// Which.
+    pub instance: InstanceId,
+    /// The identity key in force.
+    pub identity: Identity,
+    /// The generation of the sealing key.
+    pub sealing_generation: opencpm_domain::Generation,
+    /// The sealing key.
+    pub sealing_key: SealingPublic,
+    /// Where it is connected.
+    pub binding: Binding,
+    /// The highest sequence so far.
+    pub highest_sequence: Sequence,
+}
+
+/// The targets in the order of the request, or one refusal that names every bad device. With
+/// several, the first that applies of not found, wrong state, gateway lost, agent not alive
+/// answers.
+pub fn check_candidates(
+    caller: &Caller,
+    trust: &Trust,
+    instances: &[InstanceId],
+    candidates: ResetCandidates,
+) -> Result<Vec<ResetTarget>, Refusal> {
+    let ResetCandidates { now, any_gateway_alive, devices, .. } = candidates;
+    let mut found: HashMap<_, _> =
+        devices.into_iter().map(|d| (d.authority.instance.clone(), d)).collect();
+    let mut targets = Vec::with_capacity(instances.len());
+    let mut bad: Vec<(&InstanceId, Condition, String)> = Vec::new();
+    for instance in instances {
+        let device = found.remove(instance);
+        match check_device(caller, trust, device, now, any_gateway_alive) {
+            Ok(target) => targets.push(target),
+            Err((condition, why)) => bad.push((instance, condition, why)),
+        }
+    }
+    if bad.is_empty() { Ok(targets) } else { Err(refusal(&bad)) }
+}
+
+type Bad = (Condition, String);
+
+fn check_device(
+    caller: &Caller,
+    trust: &Trust,
+    device: Option<ResetCandidate>,
+    now: opencpm_domain::Timestamp,
+    any_gateway_alive: bool,
+) -> Result<ResetTarget, Bad> {
+    let owned = device.filter(|d| d.authority.account == caller.app_id && !d.authority.retired);
+    let device = owned.ok_or((Condition::NotFound, "there is no such device".to_owned()))?;
+    let authority = &device.authority;
+    trust
+        .authenticity()
+        .device(authority, &device.signature)
+        .map_err(|forged| (Condition::NotFound, forged.to_string()))?;
+    check_reset_allowed(device.device_status, device.operate_status).map_err(wrong_state)?;
+    if authority.quarantined {
+        return not_alive("the device is quarantined: two machines use its identity");
+    }
+    let (Some(identity), Some(sealing)) = (&authority.identity, &device.sealing) else {
+        return not_alive("its agent never enrolled");
+    };
+    let binding = check_connection(device.connection, now, any_gateway_alive)?;
+    let (sealing_generation, sealing_key) = sealing_key(&sealing.certificate, identity)
+        .ok_or_else(|| {
+            let why = "its sealing key in the store is not authentic: it was changed or moved";
+            (Condition::AgentNotAlive, why.to_owned())
+        })?;
+    Ok(ResetTarget {
+        instance: authority.instance.clone(),
+        identity: identity.clone(),
+        sealing_generation,
+        sealing_key,
+        binding,
+        highest_sequence: device.highest_sequence,
+    })
+}
+
+fn wrong_state(refusal: ResetRefusal) -> Bad {
+    let condition = match refusal {
+        ResetRefusal::Busy(_) => Condition::DeviceBusy,
+        ResetRefusal::NotInOperation(_) | ResetRefusal::NotRunning(_) => {
+            Condition::DeviceStateWrong
+        }
+    };
+    (condition, refusal.to_string())
+}
+
+fn check_connection(
+    connection: Connection,
+    now: opencpm_domain::Timestamp,
+    any_gateway_alive: bool,
+) -> Result<Binding, Bad> {
+    match connection {
+        Connection::Bound { binding, lease } if now < lease.until => Ok(binding),
+        _ if !any_gateway_alive => Err((Condition::GatewayLost, "no gateway is alive".to_owned())),
+        Connection::Bound { lease, .. } if now.distance(lease.until) < LOST_RECENTLY => {
+            Err((Condition::GatewayLost, "its gateway was lost a moment ago".to_owned()))
+        }
+        Connection::Bound { .. } | Connection::None => not_alive("its agent is not connected"),
+    }
+}
+
+/// The certified key, if the identity key in force vouches for it.
+fn sealing_key(
+    certificate: &[u8],
+    identity: &Identity,
+) -> Option<(opencpm_domain::Generation, SealingPublic)> {
+    let signed = Signed::<SealingCertificate>::from_bytes(certificate).ok()?;
+    let certificate = signed.verify(&identity.key).ok()?;
+    let certified = certificate.identity == identity.key;
+    certified.then_some((certificate.generation, certificate.key))
+}
+
+fn not_alive<T>(why: &str) -> Result<T, Bad> {
+    Err((Condition::AgentNotAlive, why.to_owned()))
+}
+
+fn refusal(bad: &[(&InstanceId, Condition, String)]) -> Refusal {
+    let order = [
+        Condition::NotFound,
+        Condition::DeviceStateWrong,
+        Condition::DeviceBusy,
+        Condition::GatewayLost,
+        Condition::AgentNotAlive,
+    ];
+    let applies = |condition: &Condition| bad.iter().any(|(_, c, _)| c == condition);
+    let condition = order.into_iter().find(applies).unwrap_or(Condition::NotFound);
+    let lines: Vec<_> = bad.iter().map(|(id, _, why)| format!("{id}: {why}")).collect();
+    Refusal::new(condition, lines.join("; "))
+}

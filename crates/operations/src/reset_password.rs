@@ -1,0 +1,180 @@
+//! Reset the password of many devices: check, seal, write, tell the gateways (design section 4,
+//! "Acceptance"; contract 4.1).
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use opencpm_domain::{Condition, InstanceId, Password, Refusal, Span, TaskId, Timestamp};
+
+use crate::authenticate::Caller;
+use crate::port::ReadyJobs;
+use crate::refusal::{queue_refusal, store_refusal};
+use crate::reset_check::{ResetTarget, check_candidates};
+use crate::role::ApiRole;
+use crate::row::{Acceptance, Fingerprint, NewJob, NewTask, UsedNonce};
+use crate::seal_jobs::{Batch, seal_jobs};
+
+/// The task's name in the operation log (contract 4.4).
+pub const TASK_NAME: &str = "resetPasswd";
+
+/// How often a new task id is tried, should another node have taken the same microsecond.
+const ID_ROUNDS: usize = 4;
+
+/// One password for many devices.
+#[derive(Clone, Debug)]
+pub struct ResetPassword {
+    /// Which devices, in the order of the request, without duplicates.
+    pub instances: Vec<InstanceId>,
+    /// The new password.
+    pub password: Password,
+    /// What makes the request unique.
+    pub unique: Unique,
+}
+
+/// What makes a signed request unique (contract 2.6).
+#[derive(Clone, Debug)]
+pub enum Unique {
+    /// API 2.0: a second use is refused.
+    Nonce(UsedNonce),
+    /// API 3.0 and its v1: a second use answers with the first task.
+    Fingerprint(Fingerprint),
+}
+
+impl Unique {
+    /// As rows keep it.
+    pub(crate) fn split(self) -> (Option<UsedNonce>, Option<Fingerprint>) {
+        match self {
+            Self::Nonce(nonce) => (Some(nonce), None),
+            Self::Fingerprint(fingerprint) => (None, Some(fingerprint)),
+        }
+    }
+}
+
+/// Accepts a reset: all devices or none. The task id is returned after the commit is durable.
+pub async fn reset_password(
+    role: &ApiRole,
+    caller: &Caller,
+    request: ResetPassword,
+) -> Result<TaskId, Refusal> {
+    let (targets, last_task) = targets(role, caller, &request.instances).await?;
+    role.queue.check().await.map_err(queue_refusal)?;
+    let now = role.clock.now();
+    let task = TaskId::next(last_task, now).map_err(|_| Refusal::from(Condition::ServerBug))?;
+    let batch = Arc::new(Batch {
+        keys: Arc::clone(&role.keys),
+        random: Arc::clone(&role.random),
+        password: request.password,
+        account: caller.app_id,
+        issued_at: now,
+        not_after: not_after(now, role.settings.job_deadline),
+    });
+    let jobs = seal_jobs(&batch, task, targets).await?;
+    let (nonce, fingerprint) = request.unique.split();
+    let proposed = NewTask {
+        task,
+        account: caller.app_id,
+        action: TASK_NAME,
+        uin: caller.uin.clone(),
+        created: now,
+        deadline: now + role.settings.job_deadline,
+        nonce,
+        fingerprint,
+        jobs,
+    };
+    let (accepted, ready) = write(role, caller, &batch, proposed).await?;
+    if let Err(error) = role.queue.publish(ready).await {
+        // The task is durable; the sweep finds its jobs in the store.
+        tracing::warn!(error = &error as &dyn std::error::Error, task = %accepted, "not queued");
+    }
+    Ok(accepted)
+}
+
+/// Writes the task. Devices that changed meanwhile are looked at and sealed anew, once.
+async fn write(
+    role: &ApiRole,
+    caller: &Caller,
+    batch: &Arc<Batch>,
+    mut task: NewTask,
+) -> Result<(TaskId, Vec<ReadyJobs>), Refusal> {
+    let mut sealed_anew = false;
+    let mut id_rounds = 0;
+    loop {
+        let ready = ready_jobs(&task.jobs);
+        match role.store.accept(task.clone()).await.map_err(store_refusal)? {
+            Acceptance::Accepted => return Ok((task.task, ready)),
+            Acceptance::AcceptedBefore(first) => return Ok((first, Vec::new())),
+            Acceptance::Replayed => return Err(Condition::Replayed.into()),
+            Acceptance::IdTaken if id_rounds < ID_ROUNDS => {
+                id_rounds += 1;
+                rename(role, &mut task)?;
+            }
+            Acceptance::Changed(changed) if !sealed_anew => {
+                sealed_anew = true;
+                seal_anew(role, caller, batch, &mut task, changed).await?;
+            }
+            Acceptance::Changed(changed) => return Err(keeps_changing(&changed)),
+            Acceptance::IdTaken => return Err(Condition::ServerBug.into()),
+        }
+    }
+}
+
+/// Reads and checks the devices of a request.
+async fn targets(
+    role: &ApiRole,
+    caller: &Caller,
+    instances: &[InstanceId],
+) -> Result<(Vec<ResetTarget>, Option<TaskId>), Refusal> {
+    let candidates = role.store.reset_candidates(instances).await.map_err(store_refusal)?;
+    let last_task = candidates.last_task;
+    let targets = check_candidates(caller, &role.trust, instances, candidates)?;
+    Ok((targets, last_task))
+}
+
+async fn seal_anew(
+    role: &ApiRole,
+    caller: &Caller,
+    batch: &Arc<Batch>,
+    task: &mut NewTask,
+    changed: Vec<InstanceId>,
+) -> Result<(), Refusal> {
+    let (targets, _) = targets(role, caller, &changed).await?;
+    let anew = seal_jobs(batch, task.task, targets).await?;
+    let mut anew: HashMap<_, _> = anew.into_iter().map(|j| (j.instance.clone(), j)).collect();
+    for job in &mut task.jobs {
+        if let Some(replacement) = anew.remove(&job.instance) {
+            *job = replacement;
+        }
+    }
+    Ok(())
+}
+
+/// Gives the task the next id, and its jobs the MACs that go with it.
+fn rename(role: &ApiRole, task: &mut NewTask) -> Result<(), Refusal> {
+    let bug = |_| Refusal::from(Condition::ServerBug);
+    task.task = TaskId::next(Some(task.task), role.clock.now()).map_err(bug)?;
+    for job in &mut task.jobs {
+        job.mac =
+            crate::authentic::job_mac(&*role.keys, task.task, job.job, &job.instance, job.sequence);
+    }
+    Ok(())
+}
+
+fn ready_jobs(jobs: &[NewJob]) -> Vec<ReadyJobs> {
+    let mut by_gateway: HashMap<_, Vec<_>> = HashMap::new();
+    for job in jobs {
+        by_gateway.entry(job.expected.binding.gateway).or_default().push(job.job);
+    }
+    by_gateway.into_iter().map(|(gateway, jobs)| ReadyJobs { gateway, jobs }).collect()
+}
+
+fn keeps_changing(changed: &[InstanceId]) -> Refusal {
+    let unique: HashSet<_> = changed.iter().map(InstanceId::as_str).collect();
+    let mut ids: Vec<_> = unique.into_iter().collect();
+    ids.sort_unstable();
+    let message = format!("these devices are changing at this moment: {}", ids.join(", "));
+    Refusal::new(Condition::DeviceBusy, message)
+}
+
+fn not_after(now: Timestamp, deadline: Span) -> Timestamp {
+    now + deadline - opencpm_domain::JobState::NOT_AFTER_MARGIN
+}

@@ -1,0 +1,44 @@
+//! What time does: jobs end at their deadline, erased bytes are overwritten, old replay records
+//! are forgotten. Any number of processes may sweep; asking again is harmless.
+
+use opencpm_domain::Ending;
+
+use crate::port::{Clock, Store, StoreError};
+use crate::row::JobChange;
+
+/// At most so many rows in one transaction.
+const ROUND: u32 = 2_000;
+
+/// Ends jobs whose deadline has come. Returns how many; call again while it is not 0.
+pub async fn end_overdue_jobs(store: &dyn Store, clock: &dyn Clock) -> Result<usize, StoreError> {
+    let now = clock.now();
+    let overdue = store.overdue_jobs(now, ROUND).await?;
+    let end = |row: crate::row::JobRow| {
+        let state = row.state.end_unreported(Ending::Deadline, now).ok()?;
+        Some(ending(row.job, row.version, state))
+    };
+    let changes: Vec<JobChange> = overdue.into_iter().filter_map(end).collect();
+    if changes.is_empty() {
+        return Ok(0);
+    }
+    Ok(store.change_jobs(changes, None).await?.len())
+}
+
+/// Overwrites what ended jobs left behind. To be called often enough that nothing stays 60 s.
+pub async fn scrub(store: &dyn Store) -> Result<bool, StoreError> {
+    store.scrub().await
+}
+
+/// Forgets replay records that no clock window covers any more. Call again while it is not 0.
+pub async fn forget_replays(store: &dyn Store, clock: &dyn Clock) -> Result<u64, StoreError> {
+    store.prune_replay(clock.now(), ROUND).await
+}
+
+/// A change that ends a job without a report.
+pub(crate) fn ending(
+    job: opencpm_domain::JobId,
+    version: u64,
+    state: opencpm_domain::JobState,
+) -> JobChange {
+    JobChange { job, version, state, attempted: None, report: None, device: None }
+}
