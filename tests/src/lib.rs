@@ -1,1 +1,33 @@
-//! End-to-end tests live in `tests/`.
+//! What the end-to-end tests share: a lab of real processes, a client that signs like any other,
+//! and a look at real shadow files. The tests themselves live in `tests/`.
+
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "in a test a failed expectation is a failed test"
+)]
+
+pub mod binaries;
+mod client;
+mod lab;
+mod shadow;
+
+pub use client::Client;
+pub use lab::{Device, Lab, OtherAccount, Ready};
+pub use shadow::{root_hash, verifies};
+
+use std::time::{Duration, Instant};
+
+/// Waits for something that another process does, looking again and again. Panics with `what`
+/// when it has not come after the time.
+pub fn eventually<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(start.elapsed() < limit, "{what}: not within {limit:?}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}

@@ -1,30 +1,79 @@
 //! One door to everything that people who work on the project run: `cargo xtask`.
+//!
+//! A subcommand is a file of its own with a `run` function. To add one: write the file, add a line
+//! to [`Task`] and an arm to [`perform`].
 
+#![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a command line tool answers on standard output")]
+#![expect(clippy::print_stderr, reason = "and says on standard error what went wrong")]
 
-use std::process::{Command, ExitCode};
+mod agent;
+mod arrows;
+mod binaries;
+mod command;
+mod demo;
+mod footprint;
+mod test;
+mod workspace;
 
-fn main() -> ExitCode {
-    match std::env::args().nth(1).as_deref() {
-        Some("test") => test(),
-        _ => {
-            println!("cargo xtask test    format, lints, unit and end-to-end tests");
-            ExitCode::SUCCESS
-        }
-    }
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// One door to everything that people who work on OpenCPM run.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Option<Task>,
 }
 
-fn test() -> ExitCode {
-    let steps: [&[&str]; 3] = [
-        &["fmt", "--all", "--check"],
-        &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
-        &["test", "--workspace"],
-    ];
-    for step in steps {
-        match Command::new("cargo").args(step).status() {
-            Ok(status) if status.success() => {}
-            _ => return ExitCode::FAILURE,
-        }
+#[derive(Subcommand)]
+enum Task {
+    /// Show it at work: build both binaries and reset several machines through the public API.
+    Demo {
+        /// Handed on to `opencpm lab --demo`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// What CI runs: format, lints, supply chain, arrows, unit, property and end-to-end tests.
+    Test,
+    /// Build the agent as one small static binary; the last line is its path.
+    Agent,
+    /// Check the static agent's size and what it uses while idle and connected over TLS.
+    Footprint,
+    /// Compare which crate uses which with the checked-in list.
+    Arrows {
+        /// Write the list anew instead of comparing.
+        #[arg(long)]
+        bless: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let Some(task) = Arguments::parse().task else {
+        let shown = Arguments::command().print_help();
+        return if shown.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    };
+    perform(task).unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        let causes = std::iter::successors(error.source(), |&cause| cause.source());
+        causes.for_each(|cause| eprintln!("  because: {cause}"));
+        ExitCode::FAILURE
+    })
+}
+
+fn perform(task: Task) -> Result<ExitCode, Box<dyn Error>> {
+    let workspace = Workspace::load()?;
+    match task {
+        Task::Demo { arguments } => return Ok(demo::run(&workspace, &arguments)?),
+        Task::Test => test::run(&workspace)?,
+        Task::Agent => agent::run(&workspace)?,
+        Task::Footprint => footprint::run(&workspace)?,
+        Task::Arrows { bless } => arrows::run(&workspace, bless)?,
     }
-    ExitCode::SUCCESS
+    Ok(ExitCode::SUCCESS)
 }

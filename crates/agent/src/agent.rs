@@ -1,11 +1,13 @@
 //! The agent's parts in one place: what a session and a job work with.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use opencpm_domain::Timestamp;
 use rand_core::CryptoRng;
 
-use crate::apply::{ReadError, Root};
+use crate::advice::Directory;
+use crate::apply::Root;
 use crate::clock::{Clock, Moment, TimeMark, agent_time};
 use crate::machine::{Machine, MachineError};
 use crate::resolve::Resolver;
@@ -19,8 +21,10 @@ pub struct Surroundings<'a> {
     pub rng: &'a mut dyn CryptoRng,
     /// Names.
     pub resolver: Resolver,
-    /// The machine's tree.
+    /// The machine's tree, for changing root's entry in it.
     pub root: Root,
+    /// The same tree, for looking at everything else.
+    pub files: Directory,
 }
 
 impl<'a> Surroundings<'a> {
@@ -29,8 +33,11 @@ impl<'a> Surroundings<'a> {
         root: &Path,
         clock: &'a dyn Clock,
         rng: &'a mut dyn CryptoRng,
-    ) -> Result<Self, ReadError> {
-        Ok(Self { clock, rng, resolver: Resolver::default(), root: Root::open(root)? })
+    ) -> Result<Self, StartError> {
+        let files = Directory::open(root)
+            .map_err(|source| StartError::Root { path: root.to_owned(), source })?;
+        let root = Root::open(root).map_err(MachineError::from)?;
+        Ok(Self { clock, rng, resolver: Resolver::default(), root, files })
     }
 }
 
@@ -47,6 +54,14 @@ pub struct Agent<'a> {
 /// Why the agent does not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// The tree is not there.
+    #[error("cannot open {path}")]
+    Root {
+        /// Its root.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The machine cannot be told from others.
     #[error(transparent)]
     Machine(#[from] MachineError),

@@ -13,9 +13,10 @@ use opencpm_protocol::seal::{self, SealContext, Verb};
 use opencpm_protocol::sign::Signed;
 use secrecy::SecretString;
 
+use crate::advice::{Files, after_success};
 use crate::agent::{Agent, time_of};
 use crate::apply::{
-    AfterCrash, Applied, Intent, Order, Oversight, Root, Scheme, Step, examine_after_crash, reset,
+    AfterCrash, Applied, Intent, Order, Oversight, Scheme, Step, examine_after_crash, reset,
 };
 use crate::clock::Clock;
 use crate::machine::Machine;
@@ -59,7 +60,7 @@ impl Agent<'_> {
         for (job, sequence, intent) in self.state.jobs.unfinished() {
             let outcome = match examine_after_crash(&self.surroundings.root, &intent) {
                 Ok(AfterCrash::New) => {
-                    let advice = advice(&self.surroundings.root, self.time(), Vec::new());
+                    let advice = advice(&self.surroundings.files, self.time(), Vec::new());
                     Outcome::Applied { scheme: None, advice }
                 }
                 Ok(AfterCrash::Old) => Outcome::NotApplied(Reason::Interrupted),
@@ -139,7 +140,7 @@ impl Agent<'_> {
         };
         match reset(&self.surroundings.root, &order, &mut watch) {
             Ok(Applied { lifted, scheme, .. }) => {
-                let advice = advice(&self.surroundings.root, self.time(), lifted);
+                let advice = advice(&self.surroundings.files, self.time(), lifted);
                 Outcome::Applied { scheme: Some(scheme), advice }
             }
             Err(failure) => {
@@ -163,7 +164,7 @@ impl Agent<'_> {
             self.advance_sealing();
         }
         let mut report = self.report(job, sequence, outcome);
-        self.state.jobs.record(job, sequence, phase(Signed::sign(&report, &self.key())));
+        let mut signed = self.keep(&report, phase);
         if let Err(error) = self.save() {
             let error = &error as &dyn Error;
             tracing::error!(%job, error, "the report could not be saved; it is sent all the same");
@@ -171,13 +172,19 @@ impl Agent<'_> {
             if applied {
                 self.state.sealing.take_back();
                 report.next_sealing = None;
+                signed = self.keep(&report, phase);
             }
-            self.state.jobs.record(job, sequence, phase(Signed::sign(&report, &self.key())));
         }
         #[cfg(feature = "fault-points")]
         crate::fault::reached("report-durable");
-        tracing::info!(%job, applied = report.applied, reason = report.reason, "the job is done");
-        Signed::sign(&report, &self.key())
+        tracing::info!(%job, applied, reason = report.reason, "the job is done");
+        signed
+    }
+
+    fn keep(&mut self, report: &Report, phase: fn(Signed<Report>) -> Phase) -> Signed<Report> {
+        let signed = Signed::sign(report, &self.state.identity.signing_key());
+        self.state.jobs.record(report.job, report.sequence, phase(signed.clone()));
+        signed
     }
 
     fn report(&self, job: JobId, sequence: Sequence, outcome: Outcome) -> Report {
@@ -205,10 +212,6 @@ impl Agent<'_> {
             Outcome::NotApplied(reason) => report.reason = Some(reason.number()),
         }
         report
-    }
-
-    fn key(&self) -> opencpm_protocol::key::SigningKey {
-        self.state.identity.signing_key()
     }
 }
 
@@ -258,6 +261,9 @@ fn check_time(now: Timestamp, frame: &JobFrame, skewed: bool) -> Result<(), Reas
 }
 
 /// What was lifted, and what else the operator should know.
-pub(crate) fn advice(_root: &Root, _now: Timestamp, lifted: Vec<Advice>) -> Vec<Advice> {
-    lifted
+pub(crate) fn advice(files: &dyn Files, now: Timestamp, lifted: Vec<Advice>) -> Vec<Advice> {
+    let mut advice = [lifted, after_success(files, now)].concat();
+    advice.sort();
+    advice.dedup();
+    advice
 }

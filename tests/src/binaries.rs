@@ -1,0 +1,36 @@
+//! What the end-to-end tests run. `cargo xtask test` builds it and hands over where it lies;
+//! a path guessed from here could lead to yesterday's build.
+
+use std::path::PathBuf;
+
+/// The server and command line, `opencpm`. Panics when the tests were started without it, as all
+/// functions here do.
+pub fn opencpm() -> PathBuf {
+    path("OPENCPM_BIN")
+}
+
+/// The agent as an ordinary build makes it.
+pub fn agent() -> PathBuf {
+    path("OPENCPM_AGENT_BIN")
+}
+
+/// The static agent.
+pub fn static_agent() -> PathBuf {
+    path("OPENCPM_AGENT_STATIC")
+}
+
+/// A Python that can import the public SDK as `QcloudApi`.
+pub fn python() -> PathBuf {
+    path("OPENCPM_PYTHON")
+}
+
+#[expect(clippy::panic, reason = "only tests call this, and a test stops by a panic")]
+fn path(variable: &str) -> PathBuf {
+    let path = std::env::var_os(variable).map(PathBuf::from);
+    let Some(path) = path else {
+        panic!("{variable} is not set: run the end-to-end tests through `cargo xtask test`");
+    };
+    // A link counts although it leads out of the folder: a virtual environment's Python is one.
+    assert!(path.exists(), "{variable} names {}, which is not there", path.display());
+    path
+}

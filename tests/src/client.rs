@@ -1,0 +1,141 @@
+//! A client that speaks API 2.0 over plain HTTP, written for the tests alone, so that a mistake in
+//! the product's own signing cannot hide.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::Value;
+use sha1::Sha1;
+
+use crate::eventually;
+
+/// One key of one account at one server.
+#[derive(Clone, Debug)]
+pub struct Client {
+    authority: String,
+    secret_id: String,
+    secret_key: String,
+}
+
+static NONCE: AtomicU64 = AtomicU64::new(1);
+
+impl Client {
+    /// A client for `http://host:port`.
+    pub fn new(http: &str, secret_id: &str, secret_key: &str) -> Self {
+        let authority = http.strip_prefix("http://").expect("a plain HTTP address").to_owned();
+        Self { authority, secret_id: secret_id.to_owned(), secret_key: secret_key.to_owned() }
+    }
+
+    /// Calls an action and returns the whole answer. Fails when the server cannot be reached.
+    pub fn try_call(&self, action: &str, parameters: &[(&str, &str)]) -> std::io::Result<Value> {
+        let body = self.signed_form("POST", action, parameters, &fresh_nonce());
+        self.post(&body)
+    }
+
+    /// Calls an action and returns the whole answer.
+    pub fn call(&self, action: &str, parameters: &[(&str, &str)]) -> Value {
+        self.try_call(action, parameters).expect("an answer")
+    }
+
+    /// Starts a reset and returns the task id, or the whole answer of a refusal.
+    pub fn reset(&self, instances: &[&str], password: &str) -> Result<u64, Value> {
+        let names: Vec<String> = (0..instances.len()).map(|i| format!("instanceIds.{i}")).collect();
+        let mut parameters: Vec<(&str, &str)> =
+            names.iter().map(String::as_str).zip(instances.iter().copied()).collect();
+        parameters.push(("passwd", password));
+        let answer = self.call("ResetDevicePasswd", &parameters);
+        answer["data"]["taskId"].as_u64().ok_or(answer)
+    }
+
+    /// The `data` of a task's status.
+    pub fn task(&self, task: u64) -> Value {
+        let id = task.to_string();
+        let answer = self.call("DescriptionOperationResult", &[("taskId", &id)]);
+        assert_eq!(answer["code"], 0, "{answer}");
+        answer["data"].clone()
+    }
+
+    /// Waits until no device of the task is incomplete.
+    pub fn wait(&self, task: u64, limit: Duration) -> Value {
+        let start = Instant::now();
+        eventually("the task's end", limit, || {
+            let data = self.task(task);
+            let status = data["status"].as_u64().expect("a status");
+            assert!(start.elapsed() < limit, "still {data}");
+            (status & 4 == 0).then_some(data)
+        })
+    }
+
+    /// The body of a signed request, for those who want to send it twice or change it.
+    pub fn signed_form(
+        &self,
+        method: &str,
+        action: &str,
+        parameters: &[(&str, &str)],
+        nonce: &str,
+    ) -> String {
+        let timestamp = since_epoch().as_secs().to_string();
+        let common = [
+            ("Action", action),
+            ("Nonce", nonce),
+            ("SecretId", &self.secret_id),
+            ("Timestamp", &timestamp),
+        ];
+        let mut all: Vec<(&str, &str)> =
+            common.into_iter().chain(parameters.iter().copied()).collect();
+        all.sort_unstable();
+        let plain: Vec<String> = all.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        let text = format!("{method}{}/v2/index.php?{}", self.authority, plain.join("&"));
+        let signature = self.sign(&text);
+        all.push(("Signature", &signature));
+        let form: Vec<String> = all.iter().map(|(k, v)| format!("{k}={}", escape(v))).collect();
+        form.join("&")
+    }
+
+    /// Sends a body as it is.
+    pub fn post(&self, body: &str) -> std::io::Result<Value> {
+        let mut stream = TcpStream::connect(&self.authority)?;
+        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        write!(
+            stream,
+            "POST /v2/index.php HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+            self.authority,
+            body.len()
+        )?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        let start = answer.windows(4).position(|w| w == b"\r\n\r\n");
+        let body = &answer[start.ok_or(std::io::ErrorKind::UnexpectedEof)? + 4..];
+        serde_json::from_slice(body).map_err(std::io::Error::from)
+    }
+
+    fn sign(&self, text: &str) -> String {
+        let mut mac = Hmac::<Sha1>::new_from_slice(self.secret_key.as_bytes()).expect("any key");
+        mac.update(text.as_bytes());
+        STANDARD.encode(mac.finalize().into_bytes())
+    }
+}
+
+/// A nonce that no other call of this process used; the time keeps processes apart.
+pub(crate) fn fresh_nonce() -> String {
+    let count = NONCE.fetch_add(1, Ordering::Relaxed);
+    (u64::from(since_epoch().subsec_nanos()) << 20 | count).to_string()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a client signs the real time")]
+fn since_epoch() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970")
+}
+
+fn escape(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    text.bytes()
+        .map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .collect()
+}

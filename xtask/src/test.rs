@@ -1,0 +1,70 @@
+//! `cargo xtask test`: the second command of the README, and all that CI runs.
+
+mod packages;
+mod python;
+mod supply_chain;
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use crate::binaries::{self, Binaries, Profile};
+use crate::command::{self, CommandError};
+use crate::workspace::Workspace;
+use crate::{agent, arrows};
+
+/// A step failed; those after it did not run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TestError {
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    #[error(transparent)]
+    Arrows(#[from] arrows::ArrowsError),
+    /// The file that keeps new packages from starting services.
+    #[error("cannot look after {path}")]
+    ServicePolicy { path: PathBuf, source: io::Error },
+}
+
+/// Runs every step, stops at the first that fails, and says how long it took.
+pub(crate) fn run(workspace: &Workspace) -> Result<(), TestError> {
+    let begin = Instant::now();
+    let outcome = steps(workspace, &|title| println!("\n=== {} {title}", clock(begin)));
+    println!("\n=== {} total", clock(begin));
+    outcome
+}
+
+fn steps(workspace: &Workspace, announce: &dyn Fn(&str)) -> Result<(), TestError> {
+    let cargo = |arguments: &str| {
+        command::succeed(&mut workspace.cargo(arguments.split_ascii_whitespace()))
+    };
+
+    announce("format");
+    cargo("fmt --all --check")?;
+    announce("lints");
+    cargo("clippy --workspace --all-targets -- -D warnings")?;
+    announce("arrows between the packages");
+    arrows::check(workspace)?;
+    announce("supply chain: licences, bans, sources, advisories");
+    supply_chain::check(workspace)?;
+    announce("system packages that the end-to-end tests use");
+    packages::prepare()?;
+    announce("the public Python SDK that the end-to-end tests use");
+    let python = python::prepare(workspace)?;
+    announce("binaries for the end-to-end tests");
+    let binaries = binaries::build(workspace, Profile::Dev)?;
+    announce("the static agent");
+    let agent_static = agent::build(workspace)?;
+    announce("unit, property and end-to-end tests");
+    let Binaries { server, agent } = binaries;
+    let mut tests = workspace.cargo(["test", "--workspace", "--no-fail-fast"]);
+    // tests/src/binaries.rs reads these.
+    tests.env("OPENCPM_BIN", server).env("OPENCPM_AGENT_BIN", agent);
+    tests.env("OPENCPM_AGENT_STATIC", agent_static).env("OPENCPM_PYTHON", python);
+    Ok(command::succeed(&mut tests)?)
+}
+
+/// Minutes and seconds since the beginning.
+fn clock(begin: Instant) -> String {
+    let seconds = begin.elapsed().as_secs();
+    format!("{:2}:{:02}", seconds / 60, seconds % 60)
+}
