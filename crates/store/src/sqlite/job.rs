@@ -62,6 +62,17 @@ pub(super) async fn jobs(session: &mut Session, jobs: &[JobId]) -> Result<Vec<Jo
     load_jobs(&session.rows(select.bind(json(&hex(jobs))?)).await?)
 }
 
+pub(super) async fn open_jobs(
+    session: &mut Session,
+    instances: &[InstanceId],
+) -> Result<Vec<JobRow>, StoreError> {
+    let ids: Vec<_> = instances.iter().map(InstanceId::as_str).collect();
+    let select = query(
+        "SELECT * FROM job WHERE status = 4 AND instance IN (SELECT value FROM json_each(?1))",
+    );
+    load_jobs(&session.rows(select.bind(json(&ids)?)).await?)
+}
+
 pub(super) async fn later_jobs(
     session: &mut Session,
     jobs: &[JobId],

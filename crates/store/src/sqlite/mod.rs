@@ -187,6 +187,10 @@ impl Store for SqliteStore {
         job::jobs(&mut self.read().await?, jobs).await
     }
 
+    async fn open_jobs(&self, instances: &[InstanceId]) -> Result<Vec<JobRow>, StoreError> {
+        job::open_jobs(&mut self.read().await?, instances).await
+    }
+
     async fn later_jobs(&self, jobs: &[JobId]) -> Result<Vec<(JobId, JobState)>, StoreError> {
         job::later_jobs(&mut self.read().await?, jobs).await
     }
