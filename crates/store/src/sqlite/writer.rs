@@ -199,3 +199,60 @@ async fn first_number(session: &mut Session, statement: &'static str) -> Result<
 fn stopped() -> StoreError {
     StoreError::Unavailable("the store's writer has stopped".into())
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::query;
+    use sqlx::{ConnectOptions, sqlite::SqliteConnectOptions};
+
+    use super::*;
+
+    async fn writer() -> Writer {
+        let options = SqliteConnectOptions::new().in_memory(true);
+        let session = Session::writer(options.connect().await.unwrap(), Arc::default());
+        let writer = Writer::start(session, Arc::new(tempfile::tempfile().unwrap()));
+        writer
+            .write(|s| Box::pin(async { keep(s.run(query("CREATE TABLE t (n)")).await) }))
+            .await
+            .unwrap();
+        writer
+    }
+
+    fn keep<T>(result: Result<T, StoreError>) -> Result<Outcome<T>, StoreError> {
+        result.map(Outcome::Keep)
+    }
+
+    async fn insert(writer: &Writer) -> Result<u64, StoreError> {
+        let insert = query("INSERT INTO t VALUES (1)");
+        writer.write(|s| Box::pin(async { keep(s.run(insert).await) })).await
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_fails_is_told_to_all_that_shared_it() {
+        let writer = writer().await;
+        // Ends the transaction, as SQLite itself does when the disk is full.
+        let spoil = writer.write(|s| Box::pin(async { keep(s.run(query("ROLLBACK")).await) }));
+        let (first, spoilt, last) =
+            futures_util::future::join3(insert(&writer), spoil, insert(&writer)).await;
+        for answer in [first, spoilt, last] {
+            assert!(matches!(answer, Err(StoreError::Unavailable(_))));
+        }
+        assert_eq!(insert(&writer).await.unwrap(), 1);
+        assert_eq!(writer.between("SELECT count(*) FROM t").await.unwrap(), 1);
+        writer.close().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_seen_when_the_writer_is_closed() {
+        let writer = writer().await;
+        let panicking = writer.write(|_| {
+            Box::pin(async {
+                assert!(std::hint::black_box(false), "on purpose");
+                Ok(Outcome::Keep(()))
+            })
+        });
+        assert!(matches!(panicking.await, Err(StoreError::Unavailable(_))));
+        assert!(matches!(insert(&writer).await, Err(StoreError::Unavailable(_))));
+        assert!(writer.close().await.is_err());
+    }
+}
