@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
 use opencpm_operations::port::StoreError;
+use sqlx::{Row, query};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::session::Session;
+use super::session::{Session, store_error};
 
 /// What a change does to its own savepoint.
 pub(super) enum Outcome<T> {
@@ -163,7 +164,7 @@ async fn commit_together(session: &mut Session, mut group: Vec<Box<dyn Request>>
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "a commit failed");
             // After some errors SQLite has rolled back already, and says so by another one.
-            session.run(sqlx::query("ROLLBACK")).await.ok();
+            session.run(query("ROLLBACK")).await.ok();
             session.meter().set_remains(true);
             Some(Arc::new(error))
         }
@@ -177,23 +178,22 @@ async fn transaction(
     session: &mut Session,
     group: &mut [Box<dyn Request>],
 ) -> Result<(), StoreError> {
-    session.run(sqlx::query("BEGIN IMMEDIATE")).await?;
+    session.run(query("BEGIN IMMEDIATE")).await?;
     for request in group {
-        session.run(sqlx::query("SAVEPOINT request")).await?;
+        session.run(query("SAVEPOINT request")).await?;
         if !request.apply(session).await {
-            session.run(sqlx::query("ROLLBACK TO request")).await?;
+            session.run(query("ROLLBACK TO request")).await?;
         }
-        session.run(sqlx::query("RELEASE request")).await?;
+        session.run(query("RELEASE request")).await?;
     }
-    session.run(sqlx::query("COMMIT")).await?;
+    session.run(query("COMMIT")).await?;
     Ok(())
 }
 
 async fn first_number(session: &mut Session, statement: &'static str) -> Result<i64, StoreError> {
-    use sqlx::Row;
-    let row = session.row(sqlx::query(statement)).await?;
+    let row = session.row(query(statement)).await?;
     let row = row.ok_or(StoreError::Corrupt("a statement without an answer"))?;
-    row.try_get(0).map_err(super::session::store_error)
+    row.try_get(0).map_err(store_error)
 }
 
 fn stopped() -> StoreError {
@@ -202,7 +202,6 @@ fn stopped() -> StoreError {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::query;
     use sqlx::{ConnectOptions, sqlite::SqliteConnectOptions};
 
     use super::*;

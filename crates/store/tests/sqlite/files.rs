@@ -8,13 +8,13 @@ use std::process::Command;
 use std::sync::Arc;
 
 use opencpm_domain::{GatewayId, InstanceId, JobId, TaskId};
-use opencpm_operations::port::{Deliverable, Store, StoreError};
+use opencpm_operations::port::{Deliverable, Enrolled, Store, StoreError};
 use opencpm_operations::row::{Acceptance, DeviceQuery, LogQuery, NewTask};
 use opencpm_store::{OpenError, SqliteStore};
 use sqlx::{ConnectOptions, Connection};
 use tempfile::TempDir;
 
-use crate::contract::world::{GATEWAY, app, hello, span};
+use crate::contract::world::{GATEWAY, app, enrolment, first_start, hello, span};
 use crate::contract::{HandClock, fleet, id, new_task, next, prepare, succeeded};
 use crate::world::open;
 
@@ -124,6 +124,27 @@ async fn impossible_data_is_named() {
     tamper(&path, "UPDATE api_key SET mac = x'00'").await;
     let store = open(&path, &clock).await;
     assert!(matches!(store.api_keys(None).await, Err(StoreError::Corrupt("mac"))));
+}
+
+#[tokio::test]
+async fn every_change_is_in_the_audit_table_and_no_refused_one() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("opencpm.db");
+    let clock = HandClock::new();
+    let now = opencpm_operations::port::Clock::now(&*clock);
+    let store = open(&path, &clock).await;
+    let port: Arc<dyn Store> = store.clone();
+    prepare(&port, now).await;
+    fleet(&port, &ids(2), now).await;
+    let refused = store.enrol(enrolment(&id("cpm-0"), 9, now)).await.unwrap();
+    assert_eq!(refused, Enrolled::Changed);
+    assert!(!store.create_deployment(first_start(now)).await.unwrap());
+    store.close().await.unwrap();
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    let mut connection = options.connect().await.unwrap();
+    let actions = sqlx::query_scalar("SELECT action FROM audit ORDER BY number");
+    let actions: Vec<String> = actions.fetch_all(&mut connection).await.unwrap();
+    assert_eq!(actions, ["FirstStart", "CreateEnrolmentToken", "Enrol", "Enrol"]);
 }
 
 #[tokio::test]
