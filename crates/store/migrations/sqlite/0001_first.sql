@@ -158,6 +158,7 @@ CREATE TABLE job (
 -- A device has one open job at most: this index decides, not a read before it.
 CREATE UNIQUE INDEX job_open ON job (instance) WHERE status = 4;
 CREATE INDEX job_overdue ON job (deadline) WHERE status = 4;
+CREATE INDEX job_attempt ON job (coalesce(last_attempt, 0)) WHERE status = 4;
 CREATE INDEX job_log ON job (instance, created);
 CREATE INDEX job_order ON job (instance, sequence);
 

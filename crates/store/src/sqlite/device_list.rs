@@ -36,7 +36,12 @@ type Sql = QueryBuilder<Sqlite>;
 fn push_filters(sql: &mut Sql, query: &DeviceQuery) -> Result<(), StoreError> {
     // 0 asks for devices in service only, 1 for all.
     sql.push("WHERE device.retired <= ").push_bind(query.retired);
-    equal(sql, "account", query.account.map(|account| number(account.get())));
+    if let Some(account) = query.account {
+        // Where ids or addresses are given, their index is the better one; the sign hides this.
+        let column =
+            if is_narrow(query) { " AND +device.account = " } else { " AND device.account = " };
+        sql.push(column).push_bind(number(account.get()));
+    }
 
     let numbers = |list: &[u64]| list.iter().map(|n| number(*n)).collect::<Vec<_>>();
     one_of(sql, "instance", &query.instances.iter().map(|id| id.as_str()).collect::<Vec<_>>())?;
@@ -71,6 +76,11 @@ fn push_filters(sql: &mut Sql, query: &DeviceQuery) -> Result<(), StoreError> {
     Ok(())
 }
 
+fn is_narrow(query: &DeviceQuery) -> bool {
+    let addresses = [&query.lan_ips, &query.wan_ips, &query.mgt_ips];
+    !query.instances.is_empty() || addresses.iter().any(|list| !list.is_empty())
+}
+
 fn equal<T>(sql: &mut Sql, column: &'static str, value: Option<T>)
 where
     T: for<'q> sqlx::Encode<'q, Sqlite> + sqlx::Type<Sqlite>,
@@ -102,5 +112,8 @@ fn push_order(sql: &mut Sql, order: DeviceOrder) {
         DeviceSort::Deadline => "deadline",
     };
     let direction = if order.descending { " DESC" } else { " ASC" };
-    sql.push(" ORDER BY device.").push(field).push(direction).push(", device.instance ASC");
+    sql.push(" ORDER BY device.").push(field).push(direction);
+    if order.by != DeviceSort::InstanceId {
+        sql.push(", device.instance ASC");
+    }
 }

@@ -94,15 +94,17 @@ pub(super) async fn deliverable(
     filter: Deliverable,
     limit: u32,
 ) -> Result<Vec<DeliverableJob>, StoreError> {
+    // SQLite keeps the order of a cross join: first the few jobs, not the gateway's many devices.
+    // The sign keeps it from walking through all jobs in order of their numbers.
     macro_rules! deliverable {
         ($condition:literal) => {
             concat!(
                 "SELECT job.*, sealed.enc, sealed.ciphertext, device.epoch
-                 FROM job JOIN device ON device.instance = job.instance
+                 FROM job CROSS JOIN device ON device.instance = job.instance
                  LEFT JOIN sealed ON sealed.job = job.number
                  WHERE job.status = 4 AND device.gateway = ?1 AND ",
                 $condition,
-                " ORDER BY job.number LIMIT ?3"
+                " ORDER BY +job.number LIMIT ?3"
             )
         };
     }
@@ -119,7 +121,7 @@ pub(super) async fn deliverable(
                 .bind(json(&ids)?)
         }
         Deliverable::NotAttemptedSince(since) => {
-            query(deliverable!("(job.last_attempt IS NULL OR job.last_attempt < ?2)"))
+            query(deliverable!("coalesce(job.last_attempt, 0) < ?2"))
                 .bind(gateway.as_bytes().as_slice())
                 .bind(time(since))
         }

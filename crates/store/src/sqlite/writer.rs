@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
 use opencpm_operations::port::StoreError;
+use sqlx::{Row, query};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::session::Session;
+use super::session::{Session, store_error};
 
 /// What a change does to its own savepoint.
 pub(super) enum Outcome<T> {
@@ -163,7 +164,7 @@ async fn commit_together(session: &mut Session, mut group: Vec<Box<dyn Request>>
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "a commit failed");
             // After some errors SQLite has rolled back already, and says so by another one.
-            session.run(sqlx::query("ROLLBACK")).await.ok();
+            session.run(query("ROLLBACK")).await.ok();
             session.meter().set_remains(true);
             Some(Arc::new(error))
         }
@@ -177,25 +178,80 @@ async fn transaction(
     session: &mut Session,
     group: &mut [Box<dyn Request>],
 ) -> Result<(), StoreError> {
-    session.run(sqlx::query("BEGIN IMMEDIATE")).await?;
+    session.run(query("BEGIN IMMEDIATE")).await?;
     for request in group {
-        session.run(sqlx::query("SAVEPOINT request")).await?;
+        session.run(query("SAVEPOINT request")).await?;
         if !request.apply(session).await {
-            session.run(sqlx::query("ROLLBACK TO request")).await?;
+            session.run(query("ROLLBACK TO request")).await?;
         }
-        session.run(sqlx::query("RELEASE request")).await?;
+        session.run(query("RELEASE request")).await?;
     }
-    session.run(sqlx::query("COMMIT")).await?;
+    session.run(query("COMMIT")).await?;
     Ok(())
 }
 
 async fn first_number(session: &mut Session, statement: &'static str) -> Result<i64, StoreError> {
-    use sqlx::Row;
-    let row = session.row(sqlx::query(statement)).await?;
+    let row = session.row(query(statement)).await?;
     let row = row.ok_or(StoreError::Corrupt("a statement without an answer"))?;
-    row.try_get(0).map_err(super::session::store_error)
+    row.try_get(0).map_err(store_error)
 }
 
 fn stopped() -> StoreError {
     StoreError::Unavailable("the store's writer has stopped".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{ConnectOptions, sqlite::SqliteConnectOptions};
+
+    use super::*;
+
+    async fn writer() -> Writer {
+        let options = SqliteConnectOptions::new().in_memory(true);
+        let session = Session::writer(options.connect().await.unwrap(), Arc::default());
+        let writer = Writer::start(session, Arc::new(tempfile::tempfile().unwrap()));
+        writer
+            .write(|s| Box::pin(async { keep(s.run(query("CREATE TABLE t (n)")).await) }))
+            .await
+            .unwrap();
+        writer
+    }
+
+    fn keep<T>(result: Result<T, StoreError>) -> Result<Outcome<T>, StoreError> {
+        result.map(Outcome::Keep)
+    }
+
+    async fn insert(writer: &Writer) -> Result<u64, StoreError> {
+        let insert = query("INSERT INTO t VALUES (1)");
+        writer.write(|s| Box::pin(async { keep(s.run(insert).await) })).await
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_fails_is_told_to_all_that_shared_it() {
+        let writer = writer().await;
+        // Ends the transaction, as SQLite itself does when the disk is full.
+        let spoil = writer.write(|s| Box::pin(async { keep(s.run(query("ROLLBACK")).await) }));
+        let (first, spoilt, last) =
+            futures_util::future::join3(insert(&writer), spoil, insert(&writer)).await;
+        for answer in [first, spoilt, last] {
+            assert!(matches!(answer, Err(StoreError::Unavailable(_))));
+        }
+        assert_eq!(insert(&writer).await.unwrap(), 1);
+        assert_eq!(writer.between("SELECT count(*) FROM t").await.unwrap(), 1);
+        writer.close().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_seen_when_the_writer_is_closed() {
+        let writer = writer().await;
+        let panicking = writer.write(|_| {
+            Box::pin(async {
+                assert!(std::hint::black_box(false), "on purpose");
+                Ok(Outcome::Keep(()))
+            })
+        });
+        assert!(matches!(panicking.await, Err(StoreError::Unavailable(_))));
+        assert!(matches!(insert(&writer).await, Err(StoreError::Unavailable(_))));
+        assert!(writer.close().await.is_err());
+    }
 }

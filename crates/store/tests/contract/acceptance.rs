@@ -199,7 +199,7 @@ pub(crate) async fn the_highest_sequence_follows_the_jobs(world: &mut World) {
 }
 
 pub(crate) async fn a_very_large_batch_is_written(world: &mut World) {
-    let ids: Vec<_> = (0..20_000).map(|n| id(&format!("cpm-{n}"))).collect();
+    let ids: Vec<_> = (0..5_000).map(|n| id(&format!("cpm-{n}"))).collect();
     fleet(&world.store, &ids, world.now()).await;
     let task = new_task(&world.store, 100, &ids, world.now()).await;
     assert_eq!(world.store.accept(task).await.unwrap(), Acceptance::Accepted);

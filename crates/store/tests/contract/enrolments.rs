@@ -50,7 +50,7 @@ pub(crate) async fn a_new_device_comes_with_its_key(world: &mut World) {
     assert_eq!(device.sealing, Some(enrolment.sealing));
     let keys =
         [(instance.clone(), Generation::FIRST), (instance.clone(), Generation::FIRST.next())];
-    assert_eq!(world.store.device_keys(&keys).await.unwrap(), [enrolment.key.clone()]);
+    assert_eq!(world.store.device_keys(&keys).await.unwrap(), std::slice::from_ref(&enrolment.key));
     let found = world.store.device_of_identity(&enrolment.key.identity.key).await.unwrap();
     assert_eq!(found, Some(device));
 }

@@ -104,6 +104,23 @@ pub(crate) async fn a_hello_never_lowers_what_is_known(world: &mut World) {
     assert!(world.device(&ids[0]).await.highest_sequence > Sequence::new(1 << 53));
 }
 
+pub(crate) async fn what_a_machine_says_is_kept_as_it_is(world: &mut World) {
+    let ids = world.devices(&["cpm-1"]).await;
+    let mut told = hello(&ids[0]);
+    told.facts = (0..=255).collect();
+    told.sealing = Sealing { certificate: vec![0, 255, 39, 34], ..sealing(2) };
+    for text in ["", "'; DROP TABLE device; --", "\"}]\\u0000\n\u{7}\u{10ffff}", "a\0b"] {
+        told.agent_version = text.into();
+        assert_eq!(world.store.bind(GATEWAY, vec![told.clone()]).await.unwrap().len(), 1);
+        let device = world.device(&ids[0]).await;
+        assert_eq!(device.agent_version, text);
+        assert_eq!(
+            (device.facts.as_ref(), device.sealing.as_ref()),
+            (Some(&told.facts), Some(&told.sealing))
+        );
+    }
+}
+
 pub(crate) async fn leases_are_judged_by_the_stores_clock(world: &mut World) {
     let ids = world.devices(&["cpm-1"]).await;
     let candidates = world.store.reset_candidates(&ids).await.unwrap();

@@ -10,6 +10,7 @@ pub(crate) mod device_lists;
 pub(crate) mod durability;
 pub(crate) mod enrolments;
 pub(crate) mod gateways;
+pub(crate) mod histories;
 pub(crate) mod job_changes;
 pub(crate) mod reading;
 pub(crate) mod world;
@@ -62,6 +63,8 @@ macro_rules! suite {
                 a_job_that_moved_on_stops_an_enrolment
                 one_key_is_one_device
                 a_device_known_ahead_keeps_what_was_written_of_it;
+            histories:
+                any_history_keeps_the_promises;
             gateways:
                 a_lease_that_ended_is_not_renewed
                 a_gateway_without_a_lease_binds_and_changes_nothing
@@ -69,6 +72,7 @@ macro_rules! suite {
                 a_disconnect_clears_only_its_own_epoch
                 a_former_identity_is_not_bound
                 a_hello_never_lowers_what_is_known
+                what_a_machine_says_is_kept_as_it_is
                 leases_are_judged_by_the_stores_clock
                 sealing_keys_are_taken_in_order_and_acknowledged_again;
             job_changes:

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use opencpm_domain::{InstanceId, JobId, TaskId};
-use opencpm_operations::port::{Deliverable, Store, StoreError};
+use opencpm_domain::{GatewayId, InstanceId, JobId, TaskId};
+use opencpm_operations::port::{Deliverable, Enrolled, Store, StoreError};
 use opencpm_operations::row::{Acceptance, DeviceQuery, LogQuery, NewTask};
 use opencpm_store::{OpenError, SqliteStore};
 use sqlx::{ConnectOptions, Connection};
 use tempfile::TempDir;
 
-use crate::contract::world::{GATEWAY, app, hello, span};
+use crate::contract::world::{GATEWAY, app, enrolment, first_start, hello, span};
 use crate::contract::{HandClock, fleet, id, new_task, next, prepare, succeeded};
 use crate::world::open;
 
@@ -127,6 +127,27 @@ async fn impossible_data_is_named() {
 }
 
 #[tokio::test]
+async fn every_change_is_in_the_audit_table_and_no_refused_one() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("opencpm.db");
+    let clock = HandClock::new();
+    let now = opencpm_operations::port::Clock::now(&*clock);
+    let store = open(&path, &clock).await;
+    let port: Arc<dyn Store> = store.clone();
+    prepare(&port, now).await;
+    fleet(&port, &ids(2), now).await;
+    let refused = store.enrol(enrolment(&id("cpm-0"), 9, now)).await.unwrap();
+    assert_eq!(refused, Enrolled::Changed);
+    assert!(!store.create_deployment(first_start(now)).await.unwrap());
+    store.close().await.unwrap();
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    let mut connection = options.connect().await.unwrap();
+    let actions = sqlx::query_scalar("SELECT action FROM audit ORDER BY number");
+    let actions: Vec<String> = actions.fetch_all(&mut connection).await.unwrap();
+    assert_eq!(actions, ["FirstStart", "CreateEnrolmentToken", "Enrol", "Enrol"]);
+}
+
+#[tokio::test]
 async fn erased_passwords_are_gone_from_the_files() {
     let home = TempDir::new().unwrap();
     let clock = HandClock::new();
@@ -143,25 +164,19 @@ async fn erased_passwords_are_gone_from_the_files() {
     assert!(found_in(home.path()).len() >= 3_000);
 
     // Ended in an order that moves rows between pages, with reports of different sizes.
-    let jobs = store.task(TaskId::new(100).unwrap()).await.unwrap().unwrap().1;
-    let (left, ended): (Vec<_>, Vec<_>) =
-        jobs.iter().partition(|job| job.number.wrapping_mul(2_654_435_761) % 97 == 0);
-    for part in ended.chunks(100) {
+    let mut jobs = store.task(TaskId::new(100).unwrap()).await.unwrap().unwrap().1;
+    jobs.sort_by_key(|job| job.number.wrapping_mul(2_654_435_761) % (1 << 32));
+    for (part, ended) in jobs.chunks(500).zip(1..) {
         let changes = part.iter().map(|job| {
             let mut change = next(job, succeeded(now));
             change.report = Some(vec![1; usize::try_from(job.number % 700).unwrap()]);
             change
         });
         store.change_jobs(changes.collect(), None).await.unwrap();
+        assert!(store.scrub().await.unwrap());
+        // One copy of each open job's, and nothing else.
+        assert_eq!(found_in(home.path()).len(), 3_000 - 500 * ended);
     }
-    assert!(store.scrub().await.unwrap());
-    let remaining = found_in(home.path());
-    assert_eq!(remaining.len(), left.len(), "one copy of each open job's, and nothing else");
-
-    let changes = left.iter().map(|job| next(job, succeeded(now)));
-    store.change_jobs(changes.collect(), None).await.unwrap();
-    assert!(store.scrub().await.unwrap());
-    assert_eq!(found_in(home.path()), [0u32; 0]);
 }
 
 const MARKER: &[u8] = b"marker of a sealed password ";
@@ -189,11 +204,22 @@ fn found_in(directory: &Path) -> Vec<u32> {
 }
 
 #[tokio::test]
+async fn requests_that_arrive_together_share_a_commit() {
+    let home = TempDir::new().unwrap();
+    let store = open(&home.path().join("opencpm.db"), &HandClock::new()).await;
+    let renewals = (0..100).map(|n| store.renew_lease(GatewayId::from_bytes([n; 16]), span(10)));
+    let before = store.statements();
+    let renewed = futures_util::future::join_all(renewals).await;
+    assert!(renewed.into_iter().all(|renewed| renewed.unwrap()));
+    // One statement in its own savepoint each, and begin and commit of the whole.
+    assert_eq!(store.statements() - before, 100 * 3 + 2);
+}
+
+#[tokio::test]
 async fn the_number_of_statements_does_not_depend_on_the_number_of_devices() {
     let few = statements_for(2).await;
     let many = statements_for(2_000).await;
     assert_eq!(few, many);
-    println!("statements: {few:?}");
 }
 
 /// How many statements each method needs, by its name.
