@@ -47,7 +47,7 @@ pub(crate) enum Enrolment {
 /// What the gateway saw.
 #[derive(Default)]
 pub(crate) struct Seen {
-    /// Every frame, before anything was made of it.
+    /// Every frame of the WebSocket, a farewell included, before anything was made of it.
     pub(crate) frames: usize,
     pub(crate) hello: Option<Box<Hello>>,
     pub(crate) request: Option<Box<EnrolRequest>>,
@@ -98,8 +98,8 @@ impl Session<'_> {
             }
             if steps.is_empty() {
                 let Ok(message) = self.socket.read() else { return };
-                let Message::Binary(frame) = message else { continue };
                 self.seen.frames += 1;
+                let Message::Binary(frame) = message else { continue };
                 let (next, more) = conversation.handle(ServerEvent::Frame(&frame), now());
                 conversation = next;
                 steps = more;
