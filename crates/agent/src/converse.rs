@@ -61,9 +61,10 @@ pub(crate) fn converse(
     clock: &dyn Clock,
     party: &mut dyn Party,
 ) -> Result<(), EndError> {
-    let ended = turns(&mut connection, pinned, clock, party);
-    // Whoever was not trusted does not even hear a goodbye.
-    if !matches!(ended, Err(EndError::Untrusted(_) | EndError::Connection(_))) {
+    let mut trusted = false;
+    let ended = turns(&mut connection, &mut trusted, pinned, clock, party);
+    // Whoever was not trusted does not even hear a farewell.
+    if trusted {
         connection.close();
     }
     ended
@@ -71,6 +72,7 @@ pub(crate) fn converse(
 
 fn turns(
     connection: &mut Connection<'_>,
+    trusted: &mut bool,
     pinned: Pinned,
     clock: &dyn Clock,
     party: &mut dyn Party,
@@ -78,10 +80,9 @@ fn turns(
     // The conversation measures time; a clock that jumps must not end it.
     let now = || Timestamp::from_micros(clock.since_boot().as_micros());
     let mut conversation = AgentConversation::open(pinned, now());
-    let mut trusted = false;
     loop {
         let due = Span::from_micros(conversation.due().as_micros());
-        let incoming = connection.receive(due, trusted)?;
+        let incoming = connection.receive(due, *trusted)?;
         let (mut next, steps) = match &incoming {
             Incoming::Frame(frame) => conversation.handle(AgentEvent::Frame(frame), now()),
             Incoming::Ping => conversation.handle(AgentEvent::Ping, now()),
@@ -92,11 +93,9 @@ fn turns(
         let mut rested = false;
         loop {
             while let Some(step) = steps.pop_front() {
-                if matches!(step, AgentStep::Judge { .. }) {
-                    trusted = true;
-                }
                 let enrolled = matches!(step, AgentStep::Enrolled(_));
                 for event in take(step, connection, party)? {
+                    *trusted |= matches!(event, AgentEvent::Trusted);
                     let (after, more) = next.handle(event, now());
                     next = after;
                     steps.extend(more);

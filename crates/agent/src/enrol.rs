@@ -164,6 +164,11 @@ fn enrolled(
     {
         time = Some(TimeMark { at, learned });
     }
+    // Where it enrolled is the best guess when the server names no gateways.
+    let gateways = match answer.gateways {
+        none if none.is_empty() => token.addresses().to_vec(),
+        gateways => gateways,
+    };
     let identity = Identity {
         key: enrolling.key,
         root: token.root,
@@ -171,7 +176,7 @@ fn enrolled(
         instance: answer.instance,
         account: answer.account,
         generation: answer.identity_generation,
-        gateways: answer.gateways,
+        gateways,
         machine: machine.binding.clone(),
     };
     State { format: FORMAT, identity, sealing: enrolling.sealing, jobs, statement, time }

@@ -140,7 +140,7 @@ impl Query<'_> {
     }
 
     /// `None` for an answer that was cut off.
-    fn read(&self, answer: &[u8]) -> Result<Option<Vec<IpAddr>>, QueryError> {
+    pub(super) fn read(&self, answer: &[u8]) -> Result<Option<Vec<IpAddr>>, QueryError> {
         let packet = Packet::parse(answer).map_err(QueryError::Malformed)?;
         let name = Name::new(self.name).map_err(QueryError::Name)?;
         let asked = packet.questions.first().is_some_and(|q| same(&q.qname, &name));

@@ -1,10 +1,13 @@
 use super::*;
 use crate::clock::SystemClock;
 use getrandom::SysRng;
+use opencpm_domain::Span;
 use proptest::prelude::*;
 use rand_core::UnwrapErr;
 use simple_dns::rdata::{A, CNAME, RData};
-use simple_dns::{CLASS, Name, Packet, PacketFlag, QTYPE, RCODE, ResourceRecord, TYPE};
+use simple_dns::{
+    CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, RCODE, ResourceRecord, TYPE,
+};
 use std::io::{Read, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::thread;
@@ -43,6 +46,14 @@ fn answer(question: &[u8]) -> Vec<u8> {
         ];
     }
     reply.build_bytes_vec().unwrap()
+}
+
+fn question(id: u16) -> Vec<u8> {
+    let mut packet = Packet::new_query(id);
+    let name = Name::new_unchecked("gate.test.example");
+    let kind = QTYPE::TYPE(TYPE::A);
+    packet.questions.push(Question::new(name, kind, QCLASS::CLASS(CLASS::IN), false));
+    packet.build_bytes_vec().unwrap()
 }
 
 /// Answers over UDP with `reply` until the test ends.
@@ -132,6 +143,19 @@ fn a_server_that_refuses_is_told_from_a_name_that_is_not_there() {
 }
 
 proptest! {
+    #[test]
+    fn no_bytes_from_a_name_server_do_harm(
+        bytes in proptest::collection::vec(any::<u8>(), 0..100),
+        at in 0_usize..80,
+    ) {
+        let query = Query { name: "gate.test.example", kind: Kind::V4, id: 7, timeout: Span::default() };
+        prop_assert!(!matches!(query.read(&bytes), Ok(Some(found)) if !found.is_empty()));
+        let mut near = answer(&question(7));
+        let bytes = bytes.iter().take(near.len().saturating_sub(at));
+        near.iter_mut().skip(at).zip(bytes).for_each(|(old, new)| *old = *new);
+        let _whatever = query.read(&near);
+    }
+
     #[test]
     fn no_configuration_stops_the_resolver(text in ".{0,200}", host in "[a-z.]{1,20}") {
         in_hosts(&text, &host);

@@ -76,8 +76,8 @@ impl SealingKeys {
 
     /// The server uses the key of this generation from now on. True when that is news.
     pub fn acknowledge(&mut self, generation: Generation, now: &Moment) -> bool {
-        let known = self.older.iter_mut().chain([&mut self.newest]);
-        match known.filter(|slot| slot.generation <= generation).next_back() {
+        let mut known = self.older.iter_mut().chain([&mut self.newest]);
+        match known.rfind(|slot| slot.generation <= generation) {
             Some(slot) if slot.generation == generation && slot.kept.is_none() => {
                 slot.kept = Some(now.clone());
                 true
