@@ -45,8 +45,9 @@ async fn others_are_served(world: &World) {
 }
 
 fn hasty() -> Config {
-    let some = Duration::from_millis(300);
-    Config { upgrade_limit: some, drain: some, ..Config::default() }
+    // Long enough for an honest handshake on a busy machine.
+    let upgrade_limit = Duration::from_millis(1_500);
+    Config { upgrade_limit, drain: Duration::from_millis(500), ..Config::default() }
 }
 
 /// Bytes that look random and are the same in each run.

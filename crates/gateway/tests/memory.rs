@@ -9,9 +9,13 @@ use std::sync::Arc;
 use opencpm_gateway::{PATH, upgrade};
 use support::agent::{Agent, Device};
 use support::{World, tls, tls_connector, upgrade_client};
+use tokio::sync::Mutex;
 use tokio_rustls::TlsAcceptor;
 
 const CONNECTIONS: u16 = 2_000;
+
+/// Two measurements in one process would count each other.
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 /// Resident bytes of this process (proc_pid_statm(5)).
 fn resident() -> usize {
@@ -36,6 +40,7 @@ async fn per_connection<T>(mut connect: impl AsyncFnMut(u16) -> T) -> usize {
 
 #[tokio::test]
 async fn an_idle_connection_in_process_costs_at_most_16_kib() {
+    let _alone = ALONE.lock().await;
     let world = World::start().await;
     let each = per_connection(async |number| {
         let device = Device::enrolled(number, &world.fake);
@@ -48,6 +53,7 @@ async fn an_idle_connection_in_process_costs_at_most_16_kib() {
 
 #[tokio::test]
 async fn an_idle_connection_over_tls_costs_at_most_64_kib_with_both_ends() {
+    let _alone = ALONE.lock().await;
     let world = World::start().await;
     let (config, certificate) = tls();
     let (acceptor, connector) = (TlsAcceptor::from(config), tls_connector(&certificate));

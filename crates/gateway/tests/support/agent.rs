@@ -21,7 +21,7 @@ const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 pub struct Device {
     pub instance: InstanceId,
     pub identity: std::sync::Arc<SigningKey>,
-    sealing: std::sync::Arc<SealingKey>,
+    pub sealing: std::sync::Arc<SealingKey>,
 }
 
 impl Device {
@@ -111,8 +111,12 @@ pub struct Agent<T> {
 impl<T: Transport> Agent<T> {
     /// An agent that has heard nothing yet.
     pub fn open(transport: T, fake: &Fake) -> Self {
-        let pinned =
-            Pinned { root: fake.root.public(), deployment: fake.deployment, generation: None };
+        let (root, deployment) = (fake.root.public(), fake.deployment);
+        Self::pinned(transport, Pinned { root, deployment, generation: None })
+    }
+
+    /// The same, of whatever deployment.
+    pub fn pinned(transport: T, pinned: Pinned) -> Self {
         let conversation = Some(AgentConversation::open(pinned, NOW));
         Self { transport, conversation, steps: Default::default() }
     }

@@ -120,7 +120,9 @@ pub(crate) async fn a_nonce_is_used_once(world: &mut World) {
     let used = nonce(u64::MAX, world.now() + span(600));
     let mut first = world.task(100, &ids[..1]).await;
     first.nonce = Some(used.clone());
+    assert!(!world.store.nonce_used(&used).await.unwrap());
     assert_eq!(world.store.accept(first).await.unwrap(), Acceptance::Accepted);
+    assert!(world.store.nonce_used(&used).await.unwrap());
     let mut again = world.task(101, &ids[1..]).await;
     again.nonce = Some(used.clone());
     assert_eq!(world.store.accept(again.clone()).await.unwrap(), Acceptance::Replayed);

@@ -86,6 +86,7 @@ macro_rules! suite {
                 a_task_tells_its_jobs_in_the_order_of_the_request
                 the_log_is_newest_first_and_of_one_device
                 later_jobs_of_the_same_device_are_found
+                open_jobs_of_devices_are_found
                 overdue_jobs_come_oldest_first_and_limited
                 a_gateway_delivers_to_its_own_devices_only
                 what_the_queue_lost_is_found_again

@@ -65,6 +65,15 @@ pub(crate) async fn later_jobs_of_the_same_device_are_found(world: &mut World) {
     assert_eq!(after_second, [(second[0].job, JobState::Ready)]);
 }
 
+pub(crate) async fn open_jobs_of_devices_are_found(world: &mut World) {
+    let ids = world.devices(&["cpm-1", "cpm-2", "cpm-3"]).await;
+    let jobs = world.accept(100, &ids[..2]).await;
+    assert_eq!(world.store.open_jobs(&ids[1..]).await.unwrap(), [jobs[1].clone()]);
+    world.succeed(&jobs[1]).await;
+    assert_eq!(world.store.open_jobs(&ids).await.unwrap(), [jobs[0].clone()]);
+    assert_eq!(world.store.open_jobs(&[]).await.unwrap(), []);
+}
+
 pub(crate) async fn overdue_jobs_come_oldest_first_and_limited(world: &mut World) {
     let ids = world.devices(&["cpm-1", "cpm-2", "cpm-3"]).await;
     for (instance, task) in ids.iter().zip(100..) {

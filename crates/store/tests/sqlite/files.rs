@@ -246,6 +246,7 @@ async fn statements_for(number: usize) -> Vec<(&'static str, u64)> {
     count!("reset_candidates", store.reset_candidates(&ids));
     count!("accept", store.accept(task));
     count!("deliverable_jobs", store.deliverable_jobs(GATEWAY, Deliverable::Jobs(jobs), 10_000));
+    count!("open_jobs", store.open_jobs(&ids));
     let (_, rows) = count!("task", store.task(TaskId::new(100).unwrap())).unwrap();
     let changes = rows.iter().map(|job| next(job, succeeded(now))).collect();
     assert_eq!(count!("change_jobs", store.change_jobs(changes, Some(GATEWAY))).len(), number);
