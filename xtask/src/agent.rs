@@ -29,6 +29,11 @@ pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf, CommandError> {
     Ok(target.join(host).join("agent").join("opencpm-agent"))
 }
 
+/// Static, and random numbers straight from the kernel: getrandom looks for the C library's
+/// function by name at run time, does not find it in a static binary, and would then need
+/// `/dev/urandom`, which an empty root does not have.
+const STATIC: &str = "-Ctarget-feature=+crt-static\x1f--cfg\x1fgetrandom_backend=\"linux_raw\"";
+
 /// The caller's compiler flags and ours. Cargo reads the encoded form before the plain one; its
 /// separator is the unit separator (the Cargo book, "Environment variables").
 fn flags() -> OsString {
@@ -39,6 +44,6 @@ fn flags() -> OsString {
     if !flags.is_empty() {
         flags.push("\x1f");
     }
-    flags.push("-Ctarget-feature=+crt-static");
+    flags.push(STATIC);
     flags
 }

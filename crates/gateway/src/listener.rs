@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::gateway::Shared;
 
 /// Where the WebSocket is. Nothing about the device is in the address or a header.
-pub const PATH: &str = "/agent/v1";
+pub const PATH: &str = opencpm_protocol::message::WEBSOCKET_PATH;
 
 /// Of each direction. Frames are rarely larger; larger ones pass in portions.
 const BUFFER: usize = 1024;

@@ -17,7 +17,7 @@ use crate::statement::TrustStatement;
 pub const PROTOCOL_VERSION: u16 = 1;
 
 /// The path of the WebSocket on the agents' listener.
-pub const WEBSOCKET_PATH: &str = "/agent";
+pub const WEBSOCKET_PATH: &str = "/agent/v1";
 
 /// The largest frame that either side accepts, in bytes.
 pub const MAX_FRAME: usize = 64 * 1024;

@@ -5,21 +5,19 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use getrandom::SysRng;
 use opencpm_protocol::token::{EnrolmentToken, MAX_TOKEN};
-use rand_core::UnwrapErr;
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
 use super::arguments::{EnrolOrder, TokenSource};
-use super::tell;
+use super::{randomness, tell};
 use crate::agent::Surroundings;
 use crate::clock::SystemClock;
 use crate::state::StateDir;
 
 pub(super) fn enrol(root: &Path, state: &Path, order: EnrolOrder) -> Result<(), Box<dyn Error>> {
     let token = read_token(order.token)?;
-    let mut rng = UnwrapErr(SysRng);
+    let mut rng = randomness()?;
     let mut surroundings = Surroundings::system(root, &SystemClock, &mut rng)?;
     let directory = StateDir::open(state)?;
     let again = order.again;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use getrandom::SysRng;
-use rand_core::UnwrapErr;
+use rand_core::{TryRng, UnwrapErr};
 
 use crate::agent::{Agent, StartError, Surroundings};
 use crate::clock::SystemClock;
@@ -67,8 +67,20 @@ fn perform(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// The system's randomness, tried once: what works here keeps working.
+fn randomness() -> Result<UnwrapErr<SysRng>, NoRandomness> {
+    let mut rng = SysRng;
+    rng.try_next_u32().map_err(NoRandomness)?;
+    Ok(UnwrapErr(rng))
+}
+
+/// The kernel gives no random bytes.
+#[derive(Debug, thiserror::Error)]
+#[error("the system gives no random bytes: neither getrandom(2) nor /dev/urandom works here")]
+struct NoRandomness(#[source] getrandom::Error);
+
 fn run(root: &Path, state: &Path) -> Result<(), Box<dyn Error>> {
-    let mut rng = UnwrapErr(SysRng);
+    let mut rng = randomness()?;
     let surroundings = Surroundings::system(root, &SystemClock, &mut rng)?;
     let directory = StateDir::open(state).map_err(StartError::from)?;
     let mut agent = Agent::load(surroundings, directory)?;

@@ -4,12 +4,11 @@ use std::error::Error;
 use std::io;
 use std::path::Path;
 
-use getrandom::SysRng;
 use opencpm_domain::Password;
-use rand_core::{Rng, UnwrapErr};
+use rand_core::Rng;
 
 use super::arguments::ResetOrder;
-use super::{password, tell};
+use super::{password, randomness, tell};
 use crate::advice::Directory;
 use crate::apply::{Order, Root, Unattended};
 use crate::clock::{Clock, SystemClock};
@@ -25,7 +24,7 @@ pub(super) fn reset(directory: &Path, order: &ResetOrder) -> Result<(), Box<dyn 
     };
     let password = Password::new(text, order.policy)?;
     let mut salt = [0; 16];
-    UnwrapErr(SysRng).fill_bytes(&mut salt);
+    randomness()?.fill_bytes(&mut salt);
     let now = SystemClock.now();
     let order = Order {
         password: &password,

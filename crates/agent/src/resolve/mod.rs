@@ -9,7 +9,7 @@ mod query;
 
 use std::fs;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use rand_core::CryptoRng;
@@ -62,6 +62,10 @@ impl Resolver {
         let listed = in_hosts(&self.file("hosts")?, host);
         if !listed.is_empty() {
             return Ok(listed);
+        }
+        // RFC 6761, section 6.3: never a question for a name server.
+        if host.trim_end_matches('.').eq_ignore_ascii_case("localhost") {
+            return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
         }
         let configuration = Configuration::parse(&self.file("resolv.conf")?);
         let mut servers = configuration.servers.clone();

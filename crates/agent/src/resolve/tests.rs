@@ -79,6 +79,7 @@ fn addresses_and_the_hosts_file_need_no_server() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("hosts"), "10.1.1.1 gate\n").unwrap();
     assert_eq!(resolve(dir.path(), 1, "gate").unwrap(), ["10.1.1.1".parse::<IpAddr>().unwrap()]);
+    assert!(resolve(dir.path(), 1, "localhost").unwrap().iter().all(IpAddr::is_loopback));
     assert_eq!(resolve(dir.path(), 1, "::1").unwrap(), ["::1".parse::<IpAddr>().unwrap()]);
 }
 

@@ -10,7 +10,7 @@ use opencpm_domain::{AppId, DeploymentId, Generation};
 use opencpm_protocol::conversation::{Recognised, ServerConversation, ServerEvent, ServerStep};
 use opencpm_protocol::key::VerifyingKey;
 use opencpm_protocol::message::{EnrolRequest, Enrolled, Farewell, Hello, JobFrame, Welcome};
-use opencpm_protocol::report::{Report, SealingCertificate};
+use opencpm_protocol::report::Report;
 use opencpm_protocol::sign::Signed;
 use opencpm_protocol::statement::TrustStatement;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -33,6 +33,8 @@ pub(crate) struct Script {
     /// It closes after so many reports.
     pub(crate) reports: usize,
     pub(crate) acknowledge: bool,
+    /// It waits for a new sealing key before it closes.
+    pub(crate) new_key: bool,
     pub(crate) enrolment: Enrolment,
 }
 
@@ -52,7 +54,7 @@ pub(crate) struct Seen {
     pub(crate) hello: Option<Box<Hello>>,
     pub(crate) request: Option<Box<EnrolRequest>>,
     pub(crate) reports: Vec<Report>,
-    pub(crate) keys: Vec<Signed<SealingCertificate>>,
+    pub(crate) keys: Vec<Generation>,
 }
 
 /// Serves the next connection.
@@ -133,8 +135,10 @@ impl Session<'_> {
             }
             ServerStep::Report(report) => self.report(&report),
             ServerStep::SealingKey(certificate) => {
-                self.seen.keys.push(*certificate);
-                Vec::new()
+                let generation = certificate.read_unverified().unwrap().generation;
+                self.seen.keys.push(generation);
+                let kept = ServerEvent::SealingKeyKept(generation);
+                vec![kept, ServerEvent::Dismiss(Farewell::Draining)]
             }
             ServerStep::Ping => Vec::new(),
             ServerStep::Close(_) => return None,
@@ -150,7 +154,7 @@ impl Session<'_> {
         let mut events = vec![ServerEvent::Bound(welcome)];
         let jobs = self.script.jobs.iter().cloned();
         events.extend(jobs.map(|job| ServerEvent::Deliver(Box::new(job))));
-        if self.script.reports == 0 {
+        if self.script.reports == 0 && !self.script.new_key {
             events.push(ServerEvent::Dismiss(Farewell::Draining));
         }
         events

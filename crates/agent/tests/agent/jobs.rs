@@ -39,6 +39,17 @@ fn each_applied_job_brings_a_new_sealing_key_and_the_old_one_still_opens_for_a_w
 }
 
 #[test]
+fn a_sealing_key_is_replaced_after_a_week_without_jobs() {
+    let machine = Machine::enrolled();
+    let first = machine.sealing().0;
+    machine.connect(machine.script());
+    machine.clock.ahead.set(8 * 86_400_000_000);
+    let seen = machine.connect(Script { new_key: true, ..machine.script() });
+    assert_eq!(seen.keys, [first.next()]);
+    assert_eq!(machine.sealing().0, first.next());
+}
+
+#[test]
 fn a_job_that_comes_twice_is_done_once_and_answered_twice() {
     let machine = Machine::enrolled();
     let job = machine.job(1, "abce1234");
@@ -148,4 +159,15 @@ fn a_failure_on_disk_is_reported_with_its_reason() {
     std::fs::write(machine.tree.path().join("etc/shadow"), "daemon:*:1::::::\n").unwrap();
     let seen = machine.deliver(vec![machine.job(1, "abce1234")]);
     assert_eq!(reasons(&seen), [Reason::NoRootEntry]);
+}
+
+#[test]
+fn an_agent_that_cannot_write_its_state_does_not_begin() {
+    let machine = Machine::enrolled();
+    machine.connect(machine.script());
+    let in_the_way = machine.tree.path().join("var/lib/opencpm-agent/state.new/x");
+    std::fs::create_dir_all(in_the_way).unwrap();
+    let seen = machine.deliver(vec![machine.job(1, "abce1234")]);
+    assert_eq!(reasons(&seen), [Reason::StateUnwritable]);
+    assert_eq!(machine.shadow(), SHADOW);
 }

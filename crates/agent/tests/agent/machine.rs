@@ -121,6 +121,7 @@ impl Machine {
             jobs: Vec::new(),
             reports: 0,
             acknowledge: true,
+            new_key: false,
             enrolment: Enrolment::Accept,
         }
     }
