@@ -30,6 +30,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Run the service
     Serve(command::serve::Serve),
+    /// Bring up a whole deployment with real agents on scratch roots, to try out
+    Lab(command::lab::Lab),
     /// Set root's password on machines
     ResetPassword(command::reset_password::ResetPassword),
     /// Look at a task

@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod device;
 pub(crate) mod enrol_token;
 pub(crate) mod key;
+pub(crate) mod lab;
 pub(crate) mod log;
 pub(crate) mod new_password;
 mod progress;
@@ -48,6 +49,9 @@ pub(crate) enum CommandError {
     /// The service.
     #[error(transparent)]
     Serve(#[from] crate::serve::ServeError),
+    /// The lab.
+    #[error(transparent)]
+    Lab(#[from] crate::lab::LabError),
     /// The machinery behind asynchronous work.
     #[error("the runtime cannot be started")]
     Runtime(#[source] std::io::Error),
@@ -69,6 +73,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let asker = Asker { profile, json };
     match command {
         Command::Serve(serve) => serve.run(),
+        Command::Lab(lab) => lab.run(),
         Command::ResetPassword(reset) => asker.run(|client, json| reset.run(client, json)),
         Command::Task { what } => asker.run(|client, json| what.run(client, json)),
         Command::Log(log) => asker.run(|client, json| log.run(client, json)),

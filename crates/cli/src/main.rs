@@ -1,6 +1,6 @@
 //! `opencpm`: the server and the operators' commands.
 //!
-//! `serve` puts the parts together; every other command is a client of the public API.
+//! `serve` and `lab` put the parts together; every other command is a client of the public API.
 
 #![deny(unsafe_code)]
 
@@ -10,6 +10,7 @@ mod command;
 mod config;
 mod exit;
 mod files;
+mod lab;
 mod logs;
 mod output;
 mod process;

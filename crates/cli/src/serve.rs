@@ -21,7 +21,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
 
+pub(crate) use deployment::{ADMIN, CA};
 pub(crate) use server::Server;
+pub(crate) use sockets::Addresses;
 
 /// The service cannot start, or did not end well.
 #[derive(Debug, thiserror::Error)]

@@ -67,6 +67,11 @@ pub(crate) enum ProfileError {
 }
 
 impl ProfileArgs {
+    /// Only a file.
+    pub(crate) fn file(path: PathBuf) -> Self {
+        Self { profile: Some(path), ..Self::default() }
+    }
+
     /// Reads the files and the environment.
     pub(crate) fn load(&self) -> Result<Profile, ProfileError> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());

@@ -27,6 +27,8 @@ use crate::system::clock_and_random;
 pub(crate) struct Server {
     store: Arc<SqliteStore>,
     gateway: Option<Gateway>,
+    /// Where it can be reached.
+    pub(crate) addresses: Addresses,
     /// Whether this start made the deployment.
     pub(crate) is_first: bool,
     listeners: JoinSet<()>,
@@ -84,7 +86,7 @@ impl Server {
         };
         let tls = Tls::new(config, &certificate)?;
         welcome::log(&addresses);
-        let mut server = Self::new(Arc::clone(store), is_first);
+        let mut server = Self::new(Arc::clone(store), addresses, is_first);
         server.start_sweeps(&shared, certificate);
         let api = Arc::new(shared.api_role(keyring));
         if let Some(socket) = sockets.agents {
@@ -98,10 +100,11 @@ impl Server {
         Ok(server)
     }
 
-    fn new(store: Arc<SqliteStore>, is_first: bool) -> Self {
+    fn new(store: Arc<SqliteStore>, addresses: Addresses, is_first: bool) -> Self {
         Self {
             store,
             gateway: None,
+            addresses,
             is_first,
             listeners: JoinSet::new(),
             endless: JoinSet::new(),
