@@ -1,0 +1,112 @@
+//! `opencpm key`: who may ask. Needs a key with the admin permission.
+
+use clap::Subcommand;
+use opencpm_domain::{AppId, SecretId, Uin};
+use serde_json::Value;
+
+use super::CommandError;
+use super::account::app_id;
+use super::secret_out::SecretOut;
+use crate::client::answer::NewKey;
+use crate::client::profile::Profile;
+use crate::client::{Client, Parameters};
+use crate::exit::Exit;
+use crate::output::{self, field};
+
+#[derive(Subcommand)]
+pub(crate) enum Key {
+    /// Make a key; writes a profile for --profile with its secret, which is told only once
+    Create {
+        /// The account that it acts for
+        #[arg(long, value_parser = app_id)]
+        app_id: AppId,
+        /// The user that it acts for; the operation log records it
+        #[arg(long, default_value = "1")]
+        uin: Uin,
+        /// May administrate
+        #[arg(long)]
+        admin: bool,
+        /// API 2.0 names of the actions that it may use; all unless given
+        #[arg(long, value_delimiter = ',', value_name = "ACTION")]
+        actions: Vec<String>,
+        /// New file for the profile, or - for standard output
+        #[arg(long, value_name = "FILE")]
+        out: SecretOut,
+    },
+    /// List keys, without their secrets
+    List {
+        /// Only of this account
+        #[arg(long, value_parser = app_id)]
+        app_id: Option<AppId>,
+    },
+    /// Disable a key: from then on it is as if unknown
+    Disable {
+        /// The public half
+        key: SecretId,
+    },
+    /// Enable a disabled key again
+    Enable {
+        /// The public half
+        key: SecretId,
+    },
+}
+
+impl Key {
+    pub(crate) async fn run(self, client: Client, json: bool) -> Result<Exit, CommandError> {
+        match self {
+            Self::Create { app_id, uin, admin, actions, out } => {
+                let parameters = Parameters::new()
+                    .with("appId", app_id)
+                    .with("uin", uin)
+                    .with("admin", u8::from(admin))
+                    .with_list("actions", actions);
+                create(&client, parameters, &out).await?;
+            }
+            Self::List { app_id } => {
+                let parameters = Parameters::new().with_some("appId", app_id);
+                let data = client.call("DescribeApiKeys", parameters).await?;
+                if json { output::json(&data) } else { show(&data) }
+            }
+            Self::Disable { key } => switch(&client, &key, true).await?,
+            Self::Enable { key } => switch(&client, &key, false).await?,
+        }
+        Ok(Exit::DONE)
+    }
+}
+
+async fn create(
+    client: &Client,
+    parameters: Parameters,
+    out: &SecretOut,
+) -> Result<(), CommandError> {
+    out.check()?;
+    let key: NewKey = client.ask("CreateApiKey", parameters).await?;
+    let profile = Profile {
+        secret_id: key.secret_id.clone(),
+        secret_key: key.secret_key,
+        token: None,
+        ..client.profile().clone()
+    };
+    out.put(&format!("the profile of key {}", key.secret_id), &profile.to_toml())?;
+    Ok(())
+}
+
+async fn switch(client: &Client, key: &SecretId, disabled: bool) -> Result<(), CommandError> {
+    let parameters = Parameters::new().with("keyId", key).with("disabled", u8::from(disabled));
+    client.call("ModifyApiKey", parameters).await?;
+    let state = if disabled { "disabled" } else { "enabled" };
+    output::hint(&format!("key {key} is {state}"));
+    Ok(())
+}
+
+fn show(data: &Value) {
+    let keys = data["keyList"].as_array().into_iter().flatten();
+    let rows = keys.map(|key| {
+        let states = [("admin", "admin"), ("disabled", "disabled")];
+        let marks = states.iter().filter(|(name, _)| field(key, name) == "true");
+        let marks: Vec<_> = marks.map(|(_, text)| *text).collect();
+        let [id, account, uin] = ["secretId", "appId", "uin"].map(|name| field(key, name));
+        [id, account, uin, marks.join(", ")]
+    });
+    output::table(["key", "app id", "uin", ""], rows.collect(), "no keys");
+}

@@ -1,0 +1,205 @@
+//! `opencpm lab`: a whole deployment on loopback with real agents on scratch roots.
+//!
+//! Agents die with the lab, also when it is killed: the kernel signals a child when the *thread*
+//! that started it ends. So every child is started from the future that the main thread drives,
+//! and no other; the service works on the runtime's other threads.
+
+mod agent;
+mod demo;
+mod deployment;
+mod machine;
+mod memory;
+mod ready;
+mod scratch;
+
+use std::io;
+use std::path::PathBuf;
+
+use tokio::runtime::Builder;
+use tokio_util::sync::CancellationToken;
+
+use crate::client::ClientError;
+use crate::client::profile::ProfileError;
+use crate::command::lab::Lab;
+use crate::exit::Exit;
+use crate::output;
+use crate::serve::{Ending, ServeError};
+
+use agent::{AgentError, Program};
+use deployment::Deployment;
+use machine::Machine;
+use memory::Memory;
+
+/// The lab cannot be brought up, or showed something unexpected.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LabError {
+    /// Its folder.
+    #[error("the lab's folder {} cannot be used", .0.display())]
+    Folder(PathBuf, #[source] io::Error),
+    /// A lab that was ended before it was ready.
+    #[error("the folder {} holds an unfinished lab: remove it, or name another", .0.display())]
+    Unfinished(PathBuf),
+    /// A machine's file system.
+    #[error("the machine {0} cannot be made")]
+    Machine(String, #[source] io::Error),
+    /// The agent's program, or an agent.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+    /// The service.
+    #[error("the lab's service")]
+    Serve(#[from] ServeError),
+    /// The profile that the service wrote.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// A request to the service.
+    #[error("the lab's service refused a request")]
+    Client(#[from] ClientError),
+    /// The ready file.
+    #[error("the ready file {} cannot be written", .0.display())]
+    Ready(PathBuf, #[source] io::Error),
+    /// Some machines did not come.
+    #[error("not connected after {seconds} s: {names} (see {})", .logs.display())]
+    NotConnected {
+        /// How long was waited.
+        seconds: u64,
+        /// Which machines.
+        names: String,
+        /// What their agents said.
+        logs: PathBuf,
+    },
+    /// The machinery behind asynchronous work, or behind signals.
+    #[error("the runtime cannot be started")]
+    Runtime(#[source] io::Error),
+    /// What a machine's shadow file holds.
+    #[error("the shadow file of {0} cannot be read")]
+    Shadow(String, #[source] io::Error),
+}
+
+/// Brings a lab up and keeps it until it is asked to end, or until its demo is over.
+pub(crate) fn run(order: Lab) -> Result<Exit, LabError> {
+    let program = Program::find(order.agent_binary.as_deref())?;
+    let folder = Folder::prepare(order.dir.as_deref())?;
+    let runtime = Builder::new_multi_thread().enable_all().build().map_err(LabError::Runtime)?;
+    let ended = runtime.block_on(whole_life(&order, &program, &folder));
+    drop(runtime);
+    folder.remove_own();
+    ended
+}
+
+async fn whole_life(order: &Lab, program: &Program, folder: &Folder) -> Result<Exit, LabError> {
+    let mut ending = Ending::listen().map_err(LabError::Runtime)?;
+    let memory = Memory::load(&folder.path)?;
+    let deployment = Deployment::start(&folder.path, memory.as_ref()).await?;
+    let stop = CancellationToken::new();
+    let agents = agent::Agents::new(program, stop.clone());
+    let work = async {
+        let ended = tokio::select! {
+            ended = use_it(order, &deployment, &agents, (folder, memory)) => ended,
+            () = ending.asked() => Ok(Exit::DONE),
+        };
+        stop.cancel();
+        ended
+    };
+    let (ended, ()) = tokio::join!(work, agents.run());
+    let stopped = deployment.stop().await;
+    let exit = ended?;
+    stopped?;
+    Ok(exit)
+}
+
+/// Ends with the demo; without one, never.
+async fn use_it(
+    order: &Lab,
+    deployment: &Deployment,
+    agents: &agent::Agents<'_>,
+    (folder, memory): (&Folder, Option<Memory>),
+) -> Result<Exit, LabError> {
+    let machines = match memory {
+        Some(memory) => {
+            tracing::warn!("going on with the machines of the lab that was here before");
+            memory.machines()?
+        }
+        None => {
+            let (agents_wanted, offline) = (order.agents, order.offline);
+            let plan = machine::Plan { agents: agents_wanted, offline, odd: order.demo };
+            deployment.enrol(agents.program(), plan, &folder.path).await?
+        }
+    };
+    for machine in machines.main.iter().filter(|machine| machine.alive) {
+        agents.keep_running(machine.clone());
+    }
+    deployment.wait_until_connected(&machines.main, &folder.path).await?;
+    if let Some(path) = &order.ready_file {
+        ready::write(path, deployment, &machines)?;
+    }
+    if order.demo {
+        return demo::run(deployment, &machines.main).await;
+    }
+    tell(deployment, &machines.main, folder);
+    std::future::pending().await
+}
+
+fn tell(deployment: &Deployment, machines: &[Machine], folder: &Folder) {
+    let count = |alive| machines.iter().filter(|machine| machine.alive == alive).count();
+    let program = std::env::current_exe().unwrap_or_else(|_| "opencpm".into());
+    let opencpm =
+        format!("{} --profile {}", program.display(), deployment.profile_path().display());
+    let example = machines.iter().find(|machine| machine.alive);
+    let id = example.map_or("ID".to_owned(), |machine| machine.instance.to_string());
+    let root = example.map_or(folder.path.clone(), |machine| machine.root.clone());
+    output::line(&format!(
+        "\
+The lab is ready: {alive} machines with an agent and {offline} without, below
+  {machines}
+The API is at {https} and {http}, its certificate's authority in
+  {ca}
+
+Try, in another terminal:
+  {opencpm} device list
+  {opencpm} reset-password --generate {id}
+  {opencpm} log {id}
+  grep ^root: {shadow}
+
+Ctrl-C ends everything.",
+        alive = count(true),
+        offline = count(false),
+        machines = folder.path.join(machine::FOLDER).display(),
+        https = deployment.https(),
+        http = deployment.http(),
+        ca = deployment.ca().display(),
+        shadow = scratch::shadow(&root).display(),
+    ));
+}
+
+/// Where everything of a lab goes.
+struct Folder {
+    path: PathBuf,
+    /// Nobody asked for it, so nobody needs it afterwards.
+    own: bool,
+}
+
+impl Folder {
+    fn prepare(wanted: Option<&std::path::Path>) -> Result<Self, LabError> {
+        let own = wanted.is_none();
+        let path = match wanted {
+            Some(path) => path.to_owned(),
+            None => std::env::temp_dir().join(format!("opencpm-lab-{}", std::process::id())),
+        };
+        let unusable = |error| LabError::Folder(path.clone(), error);
+        crate::files::private_folder(&path).map_err(unusable)?;
+        let path = path.canonicalize().map_err(unusable)?;
+        let begun = path.join(machine::FOLDER).exists() || path.join(deployment::FOLDER).exists();
+        if begun && Memory::load(&path)?.is_none() {
+            return Err(LabError::Unfinished(path));
+        }
+        Ok(Self { path, own })
+    }
+
+    fn remove_own(&self) {
+        if self.own
+            && let Err(error) = std::fs::remove_dir_all(&self.path)
+        {
+            tracing::warn!(%error, folder = %self.path.display(), "cannot be removed");
+        }
+    }
+}

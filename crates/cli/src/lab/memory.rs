@@ -1,0 +1,108 @@
+//! What a lab remembers in its folder, so that it can be started again after it was ended or
+//! killed: the same machines under the same addresses, as after a power cut.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use opencpm_domain::InstanceId;
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+
+use super::LabError;
+use super::machine::{Machine, Machines};
+use super::scratch::RootEntry;
+use crate::client::answer::NewKey;
+use crate::files;
+use crate::serve::Addresses;
+
+/// In the lab's folder; holds the other account's key, so for its owner only.
+const FILE: &str = "lab.json";
+
+/// Everything that the folder's other files do not tell.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Memory {
+    /// The API over TLS, the API over plain HTTP, the agents' connections.
+    pub(super) ports: [u16; 3],
+    secret_id: String,
+    secret_key: String,
+    main: Vec<Remembered>,
+    other: Remembered,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Remembered {
+    name: String,
+    instance: String,
+    root: PathBuf,
+    alive: bool,
+    two_root_entries: bool,
+}
+
+impl Memory {
+    /// What a former lab left; `None` in a fresh folder.
+    pub(super) fn load(lab: &Path) -> Result<Option<Self>, LabError> {
+        let path = lab.join(FILE);
+        let text = match std::fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(LabError::Folder(path, error)),
+        };
+        let memory = serde_json::from_slice(&text);
+        memory.map(Some).map_err(|error| LabError::Folder(path, error.into()))
+    }
+
+    /// Remembers a lab whose machines are enrolled.
+    pub(super) fn keep(
+        lab: &Path,
+        addresses: &Addresses,
+        other_key: &NewKey,
+        machines: &Machines,
+    ) -> Result<(), LabError> {
+        let port = |address: Option<std::net::SocketAddr>| address.map_or(0, |a| a.port());
+        let memory = Self {
+            ports: [Some(addresses.https), addresses.http, addresses.agents].map(port),
+            secret_id: other_key.secret_id.clone(),
+            secret_key: other_key.secret_key.expose_secret().to_owned(),
+            main: machines.main.iter().map(Remembered::of).collect(),
+            other: Remembered::of(&machines.other),
+        };
+        let path = lab.join(FILE);
+        let text = serde_json::to_string_pretty(&memory).map_err(io::Error::from);
+        text.and_then(|text| files::replace_secret(&path, &text))
+            .map_err(|error| LabError::Folder(path, error))
+    }
+
+    /// The other account's key.
+    pub(super) fn other_key(&self) -> NewKey {
+        NewKey { secret_id: self.secret_id.clone(), secret_key: self.secret_key.as_str().into() }
+    }
+
+    /// The machines as they were enrolled.
+    pub(super) fn machines(&self) -> Result<Machines, LabError> {
+        let main = self.main.iter().map(Remembered::machine).collect::<Result<_, _>>()?;
+        Ok(Machines { main, other: self.other.machine()? })
+    }
+}
+
+impl Remembered {
+    fn of(machine: &Machine) -> Self {
+        Self {
+            name: machine.name.clone(),
+            instance: machine.instance.to_string(),
+            root: machine.root.clone(),
+            alive: machine.alive,
+            two_root_entries: machine.entry == RootEntry::Twice,
+        }
+    }
+
+    fn machine(&self) -> Result<Machine, LabError> {
+        let odd = |_| LabError::Machine(self.name.clone(), io::ErrorKind::InvalidData.into());
+        Ok(Machine {
+            name: self.name.clone(),
+            instance: InstanceId::parse(&self.instance).map_err(odd)?,
+            root: self.root.clone(),
+            alive: self.alive,
+            entry: if self.two_root_entries { RootEntry::Twice } else { RootEntry::Usual },
+        })
+    }
+}

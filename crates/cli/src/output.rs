@@ -1,0 +1,92 @@
+//! What commands answer: tables or JSON on standard output, complaints on standard error.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::iter;
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::Value;
+
+/// A line of an answer.
+pub(crate) fn line(text: &str) {
+    match try_line(text) {
+        // Whoever read it has read enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        Err(error) => tracing::error!(%error, "the answer cannot be written"),
+        Ok(()) => {}
+    }
+}
+
+/// A line that must not be lost.
+pub(crate) fn try_line(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}")?;
+    out.flush()
+}
+
+/// A line for people beside the answer: it must not end up in a pipe.
+pub(crate) fn hint(text: &str) {
+    // Nobody is left to tell when it cannot be written.
+    drop(writeln!(io::stderr(), "{text}"));
+}
+
+/// An answer as the service sent it.
+pub(crate) fn json(value: &Value) {
+    line(&format!("{value:#}"));
+}
+
+/// Rows under a header; `none` when there are none.
+pub(crate) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>, none: &str) {
+    if rows.is_empty() {
+        return hint(none);
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header).add_rows(rows);
+    let lines =
+        table.lines().map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned());
+    line(&lines.collect::<Vec<_>>().join("\n"));
+}
+
+/// An error and what caused it, on one line.
+pub(crate) fn complain(error: &dyn Error) {
+    hint(&format!("opencpm: {}", chain(error)));
+}
+
+/// An error and what caused it: each cause once, also where a library repeats it.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let causes = iter::successors(Some(error), |error| (*error).source());
+    let mut text = String::new();
+    for cause in causes.map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+/// A field of an answer as text; empty when it is not there.
+pub(crate) fn field(value: &Value, name: &str) -> String {
+    match value.get(name) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Step(&'static str, #[source] Option<Box<Step>>);
+
+    #[test]
+    fn a_complaint_names_each_cause_once() {
+        let error = Step("a", Some(Box::new(Step("b c", Some(Box::new(Step("c", None)))))));
+        assert_eq!(chain(&error), "a: b c");
+    }
+}

@@ -1,0 +1,280 @@
+//! The composition: which part gets which other part.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use opencpm_api::{Edge, Listener};
+use opencpm_gateway::Gateway;
+use opencpm_operations::port::{Clock, Queue, Random, Store};
+use opencpm_operations::report_proof::Proofs;
+use opencpm_operations::role::{ApiRole, GatewayRole, Settings, Trust};
+use opencpm_queue::EmbeddedQueue;
+use opencpm_store::SqliteStore;
+use tokio::net::TcpListener;
+use tokio::task::{JoinError, JoinSet};
+use tokio_rustls::rustls::ServerConfig;
+use tokio_util::sync::CancellationToken;
+
+use super::authority::Current;
+use super::deployment::{DATABASE, Deployment, Place};
+use super::sockets::{Addresses, Sockets};
+use super::{ServeError, own_certificate, sweeps, welcome};
+use crate::config::{Config, parse_offset};
+use crate::files;
+use crate::system::clock_and_random;
+
+/// A running service.
+pub(crate) struct Server {
+    store: Arc<SqliteStore>,
+    gateway: Option<Gateway>,
+    /// Where it can be reached.
+    pub(crate) addresses: Addresses,
+    /// Whether this start made the deployment.
+    pub(crate) is_first: bool,
+    listeners: JoinSet<()>,
+    /// Background work that has nothing to finish.
+    endless: JoinSet<()>,
+    stop: CancellationToken,
+    stop_endless: CancellationToken,
+}
+
+/// What several parts share.
+struct Shared {
+    store: Arc<dyn Store>,
+    queue: Arc<dyn Queue>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    trust: Arc<Trust>,
+    settings: Settings,
+}
+
+impl Server {
+    /// Takes the sockets, opens or makes the deployment, and begins to serve.
+    pub(crate) async fn start(config: Config) -> Result<Self, ServeError> {
+        let (clock, random) = clock_and_random();
+        files::private_folder(&config.dir)
+            .map_err(|error| ServeError::Folder(config.dir.clone(), error))?;
+        let sockets = Sockets::take(&config).await?;
+        let store = open_store(&config.dir, &clock).await?;
+        let place = Place { config: &config, store: &*store, clock, random };
+        match Self::assemble(&place, sockets, &store).await {
+            Ok(server) => Ok(server),
+            Err(error) => Err(close_after(&store, error).await),
+        }
+    }
+
+    async fn assemble(
+        place: &Place<'_>,
+        sockets: Sockets,
+        store: &Arc<SqliteStore>,
+    ) -> Result<Self, ServeError> {
+        let config = place.config;
+        let addresses = sockets.addresses(config)?;
+        let Deployment { keyring, trust, authority, first_key } = Deployment::open(place).await?;
+        let is_first = first_key.is_some();
+        if let Some(key) = first_key {
+            welcome::keep_first_key(config, &addresses, key)?;
+        }
+        let certificate = Current::issue(authority, certificate_names(config))?;
+        let shared = Shared {
+            store: store.clone(),
+            queue: Arc::new(EmbeddedQueue::new()),
+            clock: Arc::clone(&place.clock),
+            random: Arc::clone(&place.random),
+            trust: Arc::new(trust),
+            settings: config.settings(agents_addresses(config, &addresses)),
+        };
+        let tls = Tls::new(config, &certificate)?;
+        welcome::log(&addresses);
+        let mut server = Self::new(Arc::clone(store), addresses, is_first);
+        server.start_sweeps(&shared, certificate);
+        let api = Arc::new(shared.api_role(keyring));
+        if let Some(socket) = sockets.agents {
+            server.start_gateway(&shared, Arc::clone(&api), socket, tls.agents);
+        }
+        let edge = Edge::new(api, Arc::clone(&shared.clock), edge_settings(config, &shared));
+        server.start_listener(Listener::tls(sockets.https, &tls.api), &edge);
+        if let Some(socket) = sockets.http {
+            server.start_listener(Listener::plain(socket), &edge);
+        }
+        Ok(server)
+    }
+
+    fn new(store: Arc<SqliteStore>, addresses: Addresses, is_first: bool) -> Self {
+        Self {
+            store,
+            gateway: None,
+            addresses,
+            is_first,
+            listeners: JoinSet::new(),
+            endless: JoinSet::new(),
+            stop: CancellationToken::new(),
+            stop_endless: CancellationToken::new(),
+        }
+    }
+
+    fn start_sweeps(&mut self, shared: &Shared, certificate: Arc<Current>) {
+        sweeps::start(&mut self.endless, &shared.store, &shared.clock, &self.stop_endless);
+        let renewals = certificate.renew_for_ever();
+        let stop = self.stop_endless.clone();
+        self.endless.spawn(async move {
+            stop.run_until_cancelled(renewals).await;
+        });
+    }
+
+    fn start_gateway(
+        &mut self,
+        shared: &Shared,
+        api: Arc<ApiRole>,
+        socket: TcpListener,
+        tls: ServerConfig,
+    ) {
+        self.gateway = Some(Gateway::start(
+            opencpm_gateway::Config::default(),
+            shared.gateway_role(),
+            Some(api),
+            socket,
+            Arc::new(tls),
+            self.stop.clone(),
+        ));
+    }
+
+    fn start_listener(&mut self, listener: Listener, edge: &Arc<Edge>) {
+        self.listeners.spawn(listener.run(Arc::clone(edge), self.stop.clone()));
+    }
+
+    /// Returns when a part of the service panicked: what is left would serve nobody well.
+    pub(crate) async fn broken(&mut self) -> ServeError {
+        loop {
+            let ended = tokio::select! {
+                Some(ended) = self.listeners.join_next() => ended,
+                Some(ended) = self.endless.join_next() => ended,
+                else => std::future::pending().await,
+            };
+            if let Err(panic) = ended {
+                return ServeError::Panicked(panic);
+            }
+        }
+    }
+
+    /// Finishes what was begun: requests, connections, the database.
+    pub(crate) async fn stop(mut self) -> Result<(), ServeError> {
+        self.stop.cancel();
+        let mut ended = joined(&mut self.listeners).await;
+        if let Some(gateway) = self.gateway {
+            ended = ended.and(gateway.finished().await);
+        }
+        self.stop_endless.cancel();
+        ended = ended.and(joined(&mut self.endless).await);
+        let closed = self.store.close().await;
+        ended.map_err(ServeError::Panicked)?;
+        closed.map_err(ServeError::Store)
+    }
+}
+
+/// Waits for all of them; the first panic is the one to tell.
+async fn joined(tasks: &mut JoinSet<()>) -> Result<(), JoinError> {
+    let mut all = Ok(());
+    while let Some(ended) = tasks.join_next().await {
+        all = all.and(ended);
+    }
+    all
+}
+
+/// What the listeners show.
+struct Tls {
+    api: ServerConfig,
+    agents: ServerConfig,
+}
+
+impl Tls {
+    fn new(config: &Config, certificate: &Arc<Current>) -> Result<Self, ServeError> {
+        let api = match own_certificate::load(&config.api)? {
+            Some(own) => own,
+            None => certificate.api_config()?,
+        };
+        Ok(Self { api, agents: certificate.agents_config()? })
+    }
+}
+
+impl Shared {
+    fn api_role(&self, keyring: opencpm_operations::keyring::Keyring) -> ApiRole {
+        ApiRole {
+            store: Arc::clone(&self.store),
+            queue: Arc::clone(&self.queue),
+            clock: Arc::clone(&self.clock),
+            random: Arc::clone(&self.random),
+            keys: Arc::new(keyring),
+            trust: Arc::clone(&self.trust),
+            settings: self.settings.clone(),
+            proofs: Proofs::default(),
+        }
+    }
+
+    fn gateway_role(&self) -> GatewayRole {
+        GatewayRole {
+            store: Arc::clone(&self.store),
+            queue: Arc::clone(&self.queue),
+            clock: Arc::clone(&self.clock),
+            random: Arc::clone(&self.random),
+            trust: Arc::clone(&self.trust),
+            gateways: self.settings.gateways.clone(),
+        }
+    }
+}
+
+fn edge_settings(config: &Config, shared: &Shared) -> opencpm_api::Settings {
+    let api = &config.api;
+    opencpm_api::Settings {
+        policy: shared.settings.policy,
+        clock_window: opencpm_domain::Span::from_secs(api.clock_window),
+        at_sign_rule: api.at_sign_rule,
+        hosts: api.hosts.clone(),
+        offset: parse_offset(&api.time_offset).unwrap_or(jiff::tz::Offset::UTC),
+        limits: opencpm_api::Limits::default(),
+    }
+}
+
+async fn open_store(dir: &Path, clock: &Arc<dyn Clock>) -> Result<Arc<SqliteStore>, ServeError> {
+    let path = dir.join(DATABASE);
+    let opened = SqliteStore::open(&path, Arc::clone(clock)).await;
+    opened.map(Arc::new).map_err(|error| ServeError::Database(path, error))
+}
+
+/// The first error is the one to tell.
+async fn close_after(store: &SqliteStore, error: ServeError) -> ServeError {
+    if let Err(second) = store.close().await {
+        tracing::warn!(error = crate::output::chain(&second), "the database did not close well");
+    }
+    error
+}
+
+/// Names of the deployment's certificate: the API's, and those under which agents come.
+fn certificate_names(config: &Config) -> Vec<String> {
+    let mut names = config.api.names.clone();
+    let agents = config.agents.addresses.iter().filter_map(|address| address.rsplit_once(':'));
+    for (host, _) in agents {
+        let host = host.trim_matches(['[', ']']).to_owned();
+        if !names.contains(&host) {
+            names.push(host);
+        }
+    }
+    names
+}
+
+/// What agents are told, unless the operator says otherwise: the first name and the port.
+fn agents_addresses(config: &Config, addresses: &Addresses) -> Vec<String> {
+    let given = config.agents.addresses.clone();
+    match addresses.agents {
+        Some(agents) if given.is_empty() => {
+            vec![host_and_port(&config.api.names, agents.port())]
+        }
+        _ => given,
+    }
+}
+
+/// The first name, in brackets where it is an IPv6 address, and the port.
+pub(super) fn host_and_port(names: &[String], port: u16) -> String {
+    let name = names.first().map_or("localhost", String::as_str);
+    if name.contains(':') { format!("[{name}]:{port}") } else { format!("{name}:{port}") }
+}

@@ -1,0 +1,84 @@
+//! What time does, asked for again and again: jobs end at their deadline, what ended jobs left is
+//! overwritten, old replay records are forgotten. Asking is harmless, however often.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use opencpm_operations::port::{Clock, Store, StoreError};
+use opencpm_operations::sweep;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::output;
+
+/// A job ends within 5 s of its deadline (design section 2.3).
+const DEADLINES: Duration = Duration::from_secs(1);
+/// Nothing of an ended job is left after 60 s, also when one round is not enough.
+const SCRUB: Duration = Duration::from_secs(10);
+/// Nobody waits for this one.
+const REPLAYS: Duration = Duration::from_secs(60);
+
+/// Starts the sweeps; they end with the token.
+pub(super) fn start(
+    tasks: &mut JoinSet<()>,
+    store: &Arc<dyn Store>,
+    clock: &Arc<dyn Clock>,
+    stop: &CancellationToken,
+) {
+    let mut every = |period, what| {
+        let sweep = Sweep { what, store: Arc::clone(store), clock: Arc::clone(clock) };
+        let stop = stop.clone();
+        tasks.spawn(async move {
+            stop.run_until_cancelled(sweep.run(period)).await;
+        });
+    };
+    every(DEADLINES, What::Deadlines);
+    every(SCRUB, What::Scrub);
+    every(REPLAYS, What::Replays);
+}
+
+#[derive(Clone, Copy, Debug)]
+enum What {
+    Deadlines,
+    Scrub,
+    Replays,
+}
+
+struct Sweep {
+    what: What,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Sweep {
+    async fn run(self, period: Duration) {
+        let mut ticks = interval(period);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = self.all().await {
+                let (what, error) = (self.what, output::chain(&error));
+                tracing::warn!(?what, error, "a sweep failed and will be repeated");
+            }
+        }
+    }
+
+    /// Rounds until nothing is left to do.
+    async fn all(&self) -> Result<(), StoreError> {
+        while self.round().await? > 0 {}
+        Ok(())
+    }
+
+    async fn round(&self) -> Result<u64, StoreError> {
+        match self.what {
+            What::Deadlines => {
+                let ended = sweep::end_overdue_jobs(&*self.store, &*self.clock).await?;
+                Ok(ended as u64)
+            }
+            // What is left now is tried again with the next tick: a reader may be in the way.
+            What::Scrub => sweep::scrub(&*self.store).await.map(|_| 0),
+            What::Replays => sweep::forget_replays(&*self.store, &*self.clock).await,
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What an operator relies on when the service is configured.
+
+use std::path::PathBuf;
+
+use crate::support::{Ended, opencpm};
+use tempfile::TempDir;
+
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// `serve --check` with this file, these variables and these flags.
+    fn check(&self, file: &str, variables: &[(&str, &str)], flags: &[&str]) -> Ended {
+        let path = self.file("opencpm.toml", file);
+        let mut command = opencpm(["serve", "--check", "--config"]);
+        command.arg(path).arg("--dir").arg(self.0.path().join("data"));
+        command.args(flags).envs(variables.iter().copied());
+        Ended::of(command.output().unwrap())
+    }
+}
+
+#[test]
+fn a_good_configuration_is_called_good_and_nothing_is_made() {
+    let place = Place::new();
+    let text =
+        "[api]\nlisten = \"127.0.0.1:8443\"\npolicy = \"extended\"\ntime_offset = \"+08:00\"\n";
+    place.check(text, &[], &[]).succeeds();
+    place.check("", &[], &["--roles", "api,gateway"]).succeeds();
+    assert!(!place.0.path().join("data").exists());
+}
+
+#[test]
+fn a_wrong_value_is_told_with_file_key_and_what_was_expected() {
+    let place = Place::new();
+    let wrong = |text, words: &[&str]| place.check(text, &[], &[]).complains(1, words);
+    wrong("[api]\njob_deadline = \"soon\"\n", &["opencpm.toml", "api.job_deadline", "u64"]);
+    wrong("[api]\nlisten = \"here\"\n", &["opencpm.toml", "api.listen", "0.0.0.0:8443"]);
+    wrong("[api]\nlisten = 8443\n", &["opencpm.toml", "api.listen", "string"]);
+    wrong("[api]\nlistem = \"x\"\n", &["opencpm.toml", "listem", "listen"]);
+    wrong("[agents]\naddresses = [\"cpm\"]\n", &["agents.addresses", "host:port"]);
+    wrong("[api]\ntime_offset = \"CET\"\n", &["api.time_offset", "+08:00"]);
+    wrong("roles = [\"queue\"]\n", &["opencpm.toml", "roles", "gateway"]);
+    wrong("[api]\njob_deadline = 3\n", &["api.job_deadline", "15 to 3600"]);
+    wrong("[api]\ncertificate = \"x\"\n", &["api.certificate", "api.key"]);
+    wrong("roles = [\"gateway\"]\n", &["roles", "api,gateway"]);
+}
+
+#[test]
+fn a_file_that_is_no_toml_or_not_there_is_named() {
+    let place = Place::new();
+    place.check("[api\nlisten", &[], &[]).complains(1, &["opencpm.toml", "line 1"]);
+    let missing = opencpm(["serve", "--check", "--config", "/nowhere/opencpm.toml"]);
+    let mut missing = missing;
+    Ended::of(missing.output().unwrap()).complains(1, &["/nowhere/opencpm.toml"]);
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_flags_win_over_both() {
+    let place = Place::new();
+    let short = "[api]\njob_deadline = 3\n";
+    let variable = [("OPENCPM_API__JOB_DEADLINE", "60")];
+    place.check(short, &variable, &[]).succeeds();
+    let variable = [("OPENCPM_API__LISTEN", "nonsense")];
+    place.check("", &variable, &[]).complains(1, &["environment", "api.listen"]);
+    place.check("", &variable, &["--listen", "127.0.0.1:8443"]).succeeds();
+}
+
+#[test]
+fn the_clients_variables_do_not_disturb_the_service() {
+    let variables = [("OPENCPM_ENDPOINT", "https://x"), ("OPENCPM_SECRET_KEY", "s")];
+    Place::new().check("", &variables, &[]).succeeds();
+}
+
+#[test]
+fn an_own_certificate_is_read_before_it_is_needed() {
+    let place = Place::new();
+    let file = place.file("cert.pem", "no certificate");
+    let path = file.to_str().unwrap();
+    let text = format!("[api]\ncertificate = \"{path}\"\nkey = \"{path}\"\n");
+    place.check(&text, &[], &[]).complains(1, &["api.certificate", "cert.pem"]);
+}

@@ -1,0 +1,7 @@
+//! What operators rely on: the configuration, the service, and the commands that ask it.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failed expectation fails the test")]
+
+mod configuration;
+mod service;
+mod support;

@@ -1,0 +1,166 @@
+//! What an operator relies on when the service runs, and when the command line asks it.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use crate::support::{Ended, Service, run, serve};
+
+fn folder() -> (tempfile::TempDir, std::path::PathBuf) {
+    let outer = tempfile::tempdir().unwrap();
+    let dir = outer.path().join("data");
+    (outer, dir)
+}
+
+fn refuses_to_start(dir: &Path, words: &[&str]) {
+    Ended::of(serve(dir).output().unwrap()).complains(1, words);
+}
+
+fn secret_of(profile: &Path) -> String {
+    let text = fs::read_to_string(profile).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("secret_key = ")).unwrap();
+    line.trim_matches('"').to_owned()
+}
+
+#[test]
+fn the_first_start_makes_everything_and_tells_no_secret() {
+    let (_outer, dir) = folder();
+    let service = Service::start(&dir);
+    for secret in ["root.key", "master.key", "admin.toml", "opencpm.db"] {
+        assert_eq!(dir.join(secret).metadata().unwrap().mode() & 0o777, 0o600, "{secret}");
+    }
+    assert_eq!(dir.metadata().unwrap().mode() & 0o777, 0o700);
+    for word in ["root.key", "OFFLINE", "master.key", "Back it up", "admin.toml", "enrol-token"] {
+        assert!(service.said.contains(word), "{word} is not in {}", service.said);
+    }
+    let (code, rest) = (service.dir.clone(), service.stop());
+    let said = format!("{code:?} {rest:?}");
+    assert_eq!(rest.0, Some(0), "{said}");
+    assert!(!said.contains(&secret_of(&dir.join("admin.toml"))));
+}
+
+#[test]
+fn what_was_made_is_there_after_a_restart_without_the_root_key() {
+    let (outer, dir) = folder();
+    let service = Service::start(&dir);
+    service.ask(&["account", "create", "7", "--name", "seven"]).succeeds();
+    assert_eq!(service.stop().0, Some(0));
+    fs::rename(dir.join("root.key"), outer.path().join("offline")).unwrap();
+    fs::write(dir.join("admin.toml.old"), "").unwrap();
+    let service = Service::start(&dir);
+    // The port is another one; the profile names the old one.
+    let log = &service.said;
+    let port = log.split("api=127.0.0.1:").nth(1).unwrap().split(' ').next().unwrap();
+    let endpoint = format!("https://127.0.0.1:{port}");
+    let listed = service.ask(&["--endpoint", &endpoint, "account", "list"]);
+    assert!(listed.succeeds().out.contains("seven"), "{listed:?}");
+}
+
+#[test]
+fn a_service_that_cannot_start_says_why() {
+    let (_outer, dir) = folder();
+    let service = Service::start(&dir);
+    refuses_to_start(&dir, &["opencpm.db", "in use"]);
+    service.stop();
+
+    let master = dir.join("master.key");
+    fs::set_permissions(&master, Permissions::from_mode(0o644)).unwrap();
+    refuses_to_start(&dir, &["master.key", "chmod 600"]);
+    fs::set_permissions(&master, Permissions::from_mode(0o600)).unwrap();
+
+    let key = fs::read_to_string(&master).unwrap();
+    let other = key.replace(&key[key.len() - 5..], "0000\n");
+    fs::write(&master, other).unwrap();
+    refuses_to_start(&dir, &["master.key", "another deployment"]);
+    fs::write(&master, "nonsense").unwrap();
+    refuses_to_start(&dir, &["master.key", "does not hold"]);
+    fs::remove_file(&master).unwrap();
+    refuses_to_start(&dir, &["master.key", "cannot be read"]);
+    fs::write(&master, key).unwrap();
+    fs::set_permissions(&master, Permissions::from_mode(0o600)).unwrap();
+
+    let root = dir.join("root.key");
+    let text = fs::read_to_string(&root).unwrap();
+    fs::write(&root, text.replace(&text[text.len() - 5..], "0000\n")).unwrap();
+    refuses_to_start(&dir, &["root.key", "root.pub"]);
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let (_outer, dir) = folder();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let mut serve = serve(&dir);
+    serve.args(["--http", &address]);
+    Ended::of(serve.output().unwrap()).complains(1, &[&address, "plain HTTP", "in use"]);
+}
+
+#[test]
+fn a_key_is_made_used_and_disabled() {
+    let (outer, dir) = folder();
+    let service = Service::start(&dir);
+    let out = outer.path().join("ops.toml");
+    let path = out.to_str().unwrap();
+    let create = ["key", "create", "--app-id", "1251000000", "--out", path];
+    service.ask(&create).succeeds();
+    assert_eq!(out.metadata().unwrap().mode() & 0o777, 0o600);
+    service.ask(&create).complains(1, &[path, "exists"]);
+
+    let relative_ca = fs::read_to_string(&out).unwrap();
+    assert!(relative_ca.contains("ca.pem"));
+    service.ask_with(path, &["device", "list"], "").succeeds();
+    service.ask_with(path, &["key", "list"], "").complains(10, &["4101"]);
+
+    let id = relative_ca.lines().find_map(|line| line.strip_prefix("secret_id = ")).unwrap();
+    let id = id.trim_matches('"');
+    let listed = service.ask(&["key", "list"]);
+    assert!(listed.succeeds().out.contains(id));
+    assert!(!listed.out.contains(&secret_of(&out)));
+    service.ask(&["key", "disable", id]).succeeds();
+    service.ask_with(path, &["device", "list"], "").complains(10, &["4104"]);
+}
+
+#[test]
+fn the_exit_code_tells_who_or_what_is_at_fault() {
+    let (_outer, dir) = folder();
+    let service = Service::start(&dir);
+    let add = service.ask(&["device", "add", "--app-id", "1251000000", "--alias", "spare"]);
+    let device = add.succeeds().out.trim().to_owned();
+    let reset =
+        |id: &str, input| service.ask_with(&service.profile(), &["reset-password", id], input);
+    reset(&device, "abce1234\n").complains(13, &["12006", &device]);
+    reset("cpm-unknown", "abce1234\n").complains(11, &["10001", "cpm-unknown"]);
+    service.ask(&["device", "edit", &device, "--device-status", "13"]).succeeds();
+    reset(&device, "abce1234\n").complains(12, &["12002", &device]);
+    reset(&device, "short\n").complains(1, &["8 to 16"]);
+    reset(&device, "abce1234+\n").complains(11, &["10001"]);
+    run(["device", "list"]).complains(1, &["endpoint"]);
+    run(["--endpoint", "https://127.0.0.1:1", "device", "list"]).complains(1, &["secret id"]);
+    run(["reset-password", "--password", "x", "cpm-1"]).complains(2, &["--password"]);
+}
+
+#[test]
+fn a_refused_password_leaves_no_file_behind() {
+    let (outer, dir) = folder();
+    let service = Service::start(&dir);
+    let out = outer.path().join("password");
+    let path = out.to_str().unwrap();
+    let refused =
+        service.ask(&["reset-password", "--generate", "--password-out", path, "cpm-unknown"]);
+    refused.complains(11, &["cpm-unknown"]);
+    assert!(!out.exists());
+}
+
+#[test]
+fn a_token_goes_to_a_file_of_its_own_or_to_standard_output() {
+    let (outer, dir) = folder();
+    let service = Service::start(&dir);
+    let out = outer.path().join("token");
+    let path = out.to_str().unwrap();
+    let create =
+        |out| service.ask(&["enrol-token", "create", "--app-id", "1251000000", "--out", out]);
+    let made = create(path);
+    assert!(made.succeeds().out.is_empty(), "{made:?}");
+    assert!(fs::read_to_string(&out).unwrap().starts_with("opencpm1."));
+    assert!(create("-").succeeds().out.starts_with("opencpm1."));
+}
