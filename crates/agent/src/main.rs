@@ -1,3 +1,9 @@
-//! Placeholder until the first command exists.
+//! The agent's binary: see `opencpm_agent::cli`.
 
-fn main() {}
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    opencpm_agent::cli::main(std::env::args_os())
+}

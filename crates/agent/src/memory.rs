@@ -1,4 +1,18 @@
-//! Giving memory back, so that an idle agent stays small.
+//! The process's memory: given back, so that an idle agent stays small, and never written to a disk
+//! by a crash.
+
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+
+/// No core dump of this process, and no other user may attach to it: a crash while a password is in
+/// memory must not put it on a disk. Call it once at the start.
+pub fn keep_private() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let kept = setrlimit(Resource::Core, none)
+        .and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable));
+    if let Err(error) = kept {
+        tracing::warn!(%error, "core dumps could not be turned off");
+    }
+}
 
 /// Makes the allocator return large blocks to the system as soon as they are freed; call it once
 /// at the start of the process.

@@ -75,12 +75,16 @@ advice! {
         "/etc/securetty limits the terminals on which root may log in.";
     AccessRestricts = 47, "access_restricts",
         "/etc/security/access.conf may keep root out.";
+    AccountUnknown = 48, "account_unknown",
+        "Whether root's entry in the passwd file lets root log in is unknown: the entry or the shell's directory is not there to see.";
+    PamUnknown = 49, "pam_unknown",
+        "Whether PAM's rules for terminals and access keep root out is unknown: its configuration could not be read to the end.";
 
     // What would undo the change.
     CloudInitSetsPassword = 60, "cloud_init_sets_password",
         "cloud-init is configured to set passwords (chpasswd or password) and may undo the change at the next boot.";
     CloudInitLocksPassword = 61, "cloud_init_locks_password",
-        "cloud-init is configured to lock root's password (lock_passwd or disable_root).";
+        "cloud-init is configured to lock root's password (lock_passwd, which is its default for listed users).";
     CloudInitUnknown = 62, "cloud_init_unknown",
         "Whether cloud-init would undo the change is unknown: its configuration could not be read to the end.";
     EtcVolatile = 63, "etc_volatile",

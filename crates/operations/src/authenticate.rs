@@ -6,7 +6,7 @@ use secrecy::SecretSlice;
 use crate::authentic::check_api_key;
 use crate::refusal::store_refusal;
 use crate::role::ApiRole;
-use crate::row::Scope;
+use crate::row::{Scope, UsedNonce};
 
 /// The caller of a request whose signature verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +56,16 @@ pub async fn known_key(role: &ApiRole, secret_id: &SecretId) -> Result<KnownKey,
     let caller =
         Caller { secret_id: key.secret_id, app_id: key.app_id, uin: key.uin, scope: key.scope };
     Ok(KnownKey { caller, secret, token_hash: key.token_hash })
+}
+
+/// Refuses a request that was accepted before (contract 7.1, step 6). The commit that records the
+/// nonce decides in the end; asked first, so that a request that comes again is called that, and
+/// not a reset of devices that are busy with it.
+pub async fn check_unused(role: &ApiRole, nonce: &UsedNonce) -> Result<(), Refusal> {
+    match role.store.nonce_used(nonce).await.map_err(store_refusal)? {
+        false => Ok(()),
+        true => Err(Condition::Replayed.into()),
+    }
 }
 
 impl Caller {

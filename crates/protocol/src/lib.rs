@@ -13,4 +13,4 @@ pub mod seal;
 pub mod sign;
 pub mod statement;
 pub mod token;
-mod wire;
+pub mod wire;

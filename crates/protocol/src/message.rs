@@ -16,6 +16,9 @@ use crate::statement::TrustStatement;
 /// The version of the protocol that this code speaks.
 pub const PROTOCOL_VERSION: u16 = 1;
 
+/// The path of the WebSocket on the agents' listener.
+pub const WEBSOCKET_PATH: &str = "/agent";
+
 /// The largest frame that either side accepts, in bytes.
 pub const MAX_FRAME: usize = 64 * 1024;
 

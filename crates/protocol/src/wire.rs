@@ -1,4 +1,5 @@
-//! How the domain's values look in CBOR. Used by `#[cbor(with = "crate::wire")]`.
+//! How the domain's values look in CBOR, on the wire and in the agent's state. Used by
+//! `#[cbor(with = "opencpm_protocol::wire")]`.
 
 use minicbor::decode::{Decoder, Error as DecodeError};
 use minicbor::encode::{Encoder, Error as EncodeError, Write};
@@ -7,13 +8,15 @@ use opencpm_domain::{
 };
 
 /// A value of the domain that has a form on the wire.
-pub(crate) trait Wire: Sized {
+pub trait Wire: Sized {
+    /// Writes the value.
     fn write<W: Write>(&self, e: &mut Encoder<W>) -> Result<(), EncodeError<W::Error>>;
+    /// Reads what [`Self::write`] wrote; any other bytes are an error.
     fn read(d: &mut Decoder<'_>) -> Result<Self, DecodeError>;
 }
 
 /// Called by the derived code of a field.
-pub(crate) fn encode<T: Wire, C, W: Write>(
+pub fn encode<T: Wire, C, W: Write>(
     value: &T,
     e: &mut Encoder<W>,
     _: &mut C,
@@ -22,7 +25,7 @@ pub(crate) fn encode<T: Wire, C, W: Write>(
 }
 
 /// Called by the derived code of a field.
-pub(crate) fn decode<T: Wire, C>(d: &mut Decoder<'_>, _: &mut C) -> Result<T, DecodeError> {
+pub fn decode<T: Wire, C>(d: &mut Decoder<'_>, _: &mut C) -> Result<T, DecodeError> {
     T::read(d)
 }
 

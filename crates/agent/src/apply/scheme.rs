@@ -32,6 +32,14 @@ pub enum Scheme {
 }
 
 impl Scheme {
+    /// For reports, as crypt(5) calls it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Yescrypt { .. } => "yescrypt",
+            Self::Sha512 { .. } => "sha512crypt",
+        }
+    }
+
     /// libxcrypt's and shadow-utils' default.
     pub const USUAL_COST: u32 = 5;
     /// The scheme's own default.

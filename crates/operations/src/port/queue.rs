@@ -23,7 +23,8 @@ pub trait Queue: Send + Sync {
 /// The receiving end of one gateway.
 #[async_trait]
 pub trait Subscription: Send {
-    /// The next jobs; `None` when the queue is closed.
+    /// The next jobs; `None` when the queue is closed. Cancel safe: a call that is given up loses
+    /// no jobs.
     async fn next(&mut self) -> Option<Vec<JobId>>;
 }
 

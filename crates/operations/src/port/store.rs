@@ -54,6 +54,9 @@ pub trait Store: Send + Sync {
     /// The token with this hash, used up and expired ones included.
     async fn enrolment_token(&self, hash: &[u8; 32]) -> Result<Option<EnrolmentToken>, StoreError>;
 
+    /// Whether this nonce was recorded, with a task or with an administrative change.
+    async fn nonce_used(&self, nonce: &UsedNonce) -> Result<bool, StoreError>;
+
     /// One administrative change, with its audit entry and its replay record, or nothing at all.
     async fn administer(&self, change: AdminChange) -> Result<Administered, StoreError>;
 

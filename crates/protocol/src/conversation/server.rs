@@ -146,6 +146,7 @@ impl ServerConversation {
     /// The next state, and what to do.
     pub fn handle(mut self, event: ServerEvent<'_>, now: Timestamp) -> (Self, Vec<ServerStep>) {
         let state = std::mem::replace(&mut self.state, State::Closed);
+        let farewell = farewell(&state, &event);
         if matches!(event, ServerEvent::Frame(_) | ServerEvent::Pong) {
             self.heard = now;
         }
@@ -155,8 +156,8 @@ impl ServerConversation {
                 (self, steps)
             }
             Err(breach) => {
-                let farewell = goodbye(Farewell::Protocol, breach.to_string());
-                (self, vec![farewell, ServerStep::Close(Some(breach))])
+                let goodbye = goodbye(farewell, breach.to_string());
+                (self, vec![goodbye, ServerStep::Close(Some(breach))])
             }
         }
     }
@@ -275,6 +276,18 @@ impl ServerConversation {
         check_certificate(&hello.sealing, &known.identity)?;
         let peer = Peer { instance: hello.instance.clone(), identity: known.identity };
         Ok((State::Binding(peer), vec![ServerStep::Bind(Box::new(hello))]))
+    }
+}
+
+/// How a breach is called to the peer: whose hello does not verify is not recognised, and who
+/// waits for our answer in vain has done nothing wrong.
+const fn farewell(state: &State, event: &ServerEvent<'_>) -> Farewell {
+    match (state, event) {
+        (State::Recognising(_), ServerEvent::Recognised(_)) => Farewell::NotRecognised,
+        (State::Recognising(_) | State::Binding(_) | State::Enrolling, ServerEvent::Tick) => {
+            Farewell::Unavailable
+        }
+        _ => Farewell::Protocol,
     }
 }
 

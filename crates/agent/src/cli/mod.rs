@@ -1,0 +1,100 @@
+//! The commands. Answers go to standard output, logs and questions to standard error.
+
+mod arguments;
+mod enrol;
+mod password;
+mod rescue;
+mod status;
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use getrandom::SysRng;
+use rand_core::UnwrapErr;
+
+use crate::agent::{Agent, StartError, Surroundings};
+use crate::clock::SystemClock;
+use crate::state::StateDir;
+use crate::{logs, memory};
+use arguments::{Arguments, Command, HELP};
+
+/// A command line that makes no sense.
+pub const USAGE: u8 = 2;
+
+/// Starting again will not help: the machine is not enrolled, or the state is another machine's,
+/// damaged or in use (`EX_CONFIG` of sysexits(3)). A service manager should not restart on it.
+pub const CONFIGURATION: u8 = 78;
+
+/// Reads the command line and does it.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    memory::return_large_blocks();
+    let arguments = match arguments::parse(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            complain(&error);
+            tell(io::stderr(), "try: opencpm-agent --help");
+            return ExitCode::from(USAGE);
+        }
+    };
+    match perform(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&*error);
+            let stays = error.downcast_ref::<StartError>().is_some();
+            if stays { ExitCode::from(CONFIGURATION) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+fn perform(arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    let filter = arguments.log.or_else(|| std::env::var("RUST_LOG").ok());
+    logs::start(filter.as_deref().unwrap_or("info"))?;
+    memory::keep_private();
+    let (root, state) = (arguments.root, arguments.state);
+    match arguments.command {
+        Command::Help => tell(io::stdout(), HELP),
+        Command::Version => {
+            tell(io::stdout(), concat!("opencpm-agent ", env!("CARGO_PKG_VERSION")));
+        }
+        Command::Enrol(order) => enrol::enrol(&root, &state, order)?,
+        Command::Run => run(&root, &state)?,
+        Command::Status => status::status(&root, &state)?,
+        Command::Reset(order) => rescue::reset(&root, &order)?,
+    }
+    Ok(())
+}
+
+fn run(root: &Path, state: &Path) -> Result<(), Box<dyn Error>> {
+    let mut rng = UnwrapErr(SysRng);
+    let surroundings = Surroundings::system(root, &SystemClock, &mut rng)?;
+    let directory = StateDir::open(state).map_err(StartError::from)?;
+    let mut agent = Agent::load(surroundings, directory)?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), root = %root.display(), "starting");
+    crate::run::run(&mut agent);
+    Ok(())
+}
+
+/// Where the state of the system below `root` is unless the command line says otherwise.
+fn usual_state(root: &Path) -> PathBuf {
+    root.join("var/lib/opencpm-agent")
+}
+
+/// One line; nobody is left to tell when it cannot be written.
+fn tell(mut to: impl Write, line: &str) {
+    let _written = writeln!(to, "{}", line.trim_end());
+}
+
+/// The error and what caused it, on one line.
+fn complain(error: &dyn Error) {
+    let mut text = format!("opencpm-agent: {error}");
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    tell(io::stderr(), &text);
+}

@@ -1,0 +1,213 @@
+//! The jobs that the agent was given: what it meant to do, what it reported, and the order.
+
+use minicbor::{Decode, Encode};
+use opencpm_domain::{JobId, Sequence};
+use opencpm_protocol::report::Report;
+use opencpm_protocol::sign::Signed;
+
+use crate::apply::{EntryDigest, Intent};
+
+/// Outcomes that are remembered although nobody waits for them: enough for every duplicate that
+/// can still be on its way.
+pub(super) const REMEMBERED: usize = 64;
+
+/// What the agent knows of jobs.
+#[derive(Debug, Default, Encode, Decode)]
+#[cbor(map)]
+pub struct Jobs {
+    /// The highest sequence of an authentic job. Never goes back.
+    #[cbor(n(0), with = "opencpm_protocol::wire")]
+    pub highest: Sequence,
+    /// Oldest first.
+    #[n(1)]
+    records: Vec<JobRecord>,
+}
+
+/// One job.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct JobRecord {
+    /// Which job.
+    #[cbor(n(0), with = "opencpm_protocol::wire")]
+    pub job: JobId,
+    /// Its sequence.
+    #[cbor(n(1), with = "opencpm_protocol::wire")]
+    pub sequence: Sequence,
+    /// How far it came.
+    #[n(2)]
+    pub phase: Phase,
+}
+
+/// How far a job came.
+#[derive(Debug, Encode, Decode)]
+pub enum Phase {
+    /// The change may have happened; [`crate::apply::examine_after_crash`] tells.
+    #[n(0)]
+    Intended(#[n(0)] StoredIntent),
+    /// Reported, and the server has not acknowledged it.
+    #[n(1)]
+    Reported(#[n(0)] Signed<Report>),
+    /// Reported and acknowledged.
+    #[n(2)]
+    Kept(#[n(0)] Signed<Report>),
+    /// Refused before its seal was opened: anybody could have made it. Reported, and forgotten
+    /// when others need the room.
+    #[n(3)]
+    Refused(#[n(0)] Signed<Report>),
+}
+
+/// [`Intent`] on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct StoredIntent {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    old: [u8; 32],
+    #[cbor(n(1), with = "minicbor::bytes")]
+    new: [u8; 32],
+}
+
+impl From<&Intent> for StoredIntent {
+    fn from(intent: &Intent) -> Self {
+        Self { old: intent.old.0, new: intent.new.0 }
+    }
+}
+
+impl From<StoredIntent> for Intent {
+    fn from(stored: StoredIntent) -> Self {
+        Self { old: EntryDigest(stored.old), new: EntryDigest(stored.new) }
+    }
+}
+
+impl Phase {
+    /// The report, when there is one.
+    pub fn report(&self) -> Option<&Signed<Report>> {
+        match self {
+            Self::Intended(_) => None,
+            Self::Reported(report) | Self::Kept(report) | Self::Refused(report) => Some(report),
+        }
+    }
+}
+
+impl Jobs {
+    /// The record of a job.
+    pub fn find(&self, job: JobId) -> Option<&JobRecord> {
+        self.records.iter().find(|record| record.job == job)
+    }
+
+    /// An authentic job was given to the machine.
+    pub fn raise(&mut self, sequence: Sequence) {
+        self.highest = self.highest.max(sequence);
+    }
+
+    /// Keeps how far a job came, in place of what was known of it.
+    pub fn record(&mut self, job: JobId, sequence: Sequence, phase: Phase) {
+        self.records.retain(|record| record.job != job);
+        self.records.push(JobRecord { job, sequence, phase });
+        self.forget();
+    }
+
+    /// Forgets a job as if it had never come.
+    pub fn remove(&mut self, job: JobId) {
+        self.records.retain(|record| record.job != job);
+    }
+
+    /// The server has these reports. True when that is news.
+    pub fn acknowledge(&mut self, jobs: &[JobId]) -> bool {
+        let mut news = false;
+        for record in self.records.iter_mut().filter(|record| jobs.contains(&record.job)) {
+            if let Phase::Reported(report) | Phase::Refused(report) = &record.phase {
+                record.phase = Phase::Kept(report.clone());
+                news = true;
+            }
+        }
+        news
+    }
+
+    /// Jobs whose change may have happened, unreported.
+    pub fn unfinished(&self) -> Vec<(JobId, Sequence, Intent)> {
+        let unfinished = |record: &JobRecord| match record.phase {
+            Phase::Intended(intent) => Some((record.job, record.sequence, intent.into())),
+            _ => None,
+        };
+        self.records.iter().filter_map(unfinished).collect()
+    }
+
+    /// Reports that the server has not acknowledged, oldest first.
+    pub fn unacknowledged(&self) -> Vec<Signed<Report>> {
+        let waiting = |record: &JobRecord| match &record.phase {
+            Phase::Reported(report) | Phase::Refused(report) => Some(report.clone()),
+            _ => None,
+        };
+        self.records.iter().filter_map(waiting).collect()
+    }
+
+    /// Facts that nobody has are never forgotten, the rest is when it is too much.
+    fn forget(&mut self) {
+        let spare = |record: &JobRecord| matches!(record.phase, Phase::Kept(_) | Phase::Refused(_));
+        let mut over = self.records.iter().filter(|r| spare(r)).count().saturating_sub(REMEMBERED);
+        self.records.retain(|record| {
+            let goes = over > 0 && spare(record);
+            over -= usize::from(goes);
+            !goes
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use opencpm_domain::{DeploymentId, Generation, InstanceId, Timestamp};
+    use opencpm_protocol::key::SigningKey;
+
+    fn job(number: u8) -> JobId {
+        JobId::from_bytes([number; 16])
+    }
+
+    fn report(number: u8) -> Signed<Report> {
+        let report = Report {
+            deployment: DeploymentId::from_bytes([0; 16]),
+            instance: InstanceId::parse("cpm-1").unwrap(),
+            identity_generation: Generation::FIRST,
+            job: job(number),
+            sequence: Sequence::new(1),
+            applied: true,
+            reason: None,
+            advice: Vec::new(),
+            at: Timestamp::from_secs(1),
+            scheme: None,
+            next_sealing: None,
+        };
+        Signed::sign(&report, &SigningKey::from_bytes(&[1; 32]))
+    }
+
+    #[test]
+    fn what_nobody_knows_is_never_forgotten() {
+        let mut jobs = Jobs::default();
+        jobs.record(job(0), Sequence::new(1), Phase::Reported(report(0)));
+        for number in 1..=200 {
+            let phase = Phase::Refused(report(number));
+            jobs.record(job(number), Sequence::new(1), phase);
+        }
+        assert!(jobs.find(job(0)).is_some());
+        assert!(jobs.find(job(200)).is_some() && jobs.find(job(100)).is_none());
+        assert_eq!(jobs.unacknowledged().len(), REMEMBERED + 1);
+    }
+
+    #[test]
+    fn an_acknowledged_report_is_remembered_and_not_sent_again() {
+        let mut jobs = Jobs::default();
+        jobs.record(job(1), Sequence::new(1), Phase::Reported(report(1)));
+        assert!(jobs.acknowledge(&[job(1), job(2)]));
+        assert!(!jobs.acknowledge(&[job(1)]));
+        assert!(jobs.unacknowledged().is_empty());
+        assert_eq!(jobs.find(job(1)).unwrap().phase.report(), Some(&report(1)));
+    }
+
+    #[test]
+    fn a_sequence_never_goes_back() {
+        let mut jobs = Jobs::default();
+        jobs.raise(Sequence::new(7));
+        jobs.raise(Sequence::new(3));
+        assert_eq!(jobs.highest, Sequence::new(7));
+    }
+}

@@ -1,0 +1,93 @@
+//! A crash around the change is reported truthfully at the next start.
+
+use std::fs;
+
+use opencpm_agent::apply::{Intent, Order, Oversight, Root, reset};
+use opencpm_agent::state::{Phase, State, StateDir};
+use opencpm_domain::{JobId, Password, PasswordPolicy, Reason, Sequence, Verdict};
+
+use crate::gateway::{Script, Seen};
+use crate::machine::Machine;
+
+/// Keeps the intent as the agent does, and goes no further than the test says.
+struct Crash<'a> {
+    directory: &'a StateDir,
+    state: State,
+    before_rename: bool,
+}
+
+impl Oversight for Crash<'_> {
+    fn intend(&mut self, intent: &Intent) -> Result<(), Reason> {
+        let (job, sequence) = (JobId::from_bytes([1; 16]), Sequence::new(1));
+        self.state.jobs.raise(sequence);
+        self.state.jobs.record(job, sequence, Phase::Intended(intent.into()));
+        self.directory.save(&self.state).map_err(|_| Reason::StateUnwritable)
+    }
+
+    fn still_due(&mut self) -> Result<(), Reason> {
+        if self.before_rename { Err(Reason::Expired) } else { Ok(()) }
+    }
+}
+
+/// The agent stops between intent and rename, or between rename and report.
+fn crash(machine: &Machine, before_rename: bool) {
+    let directory = machine.directory();
+    let state = machine.state();
+    let password = Password::new("abce1234".into(), PasswordPolicy::Seed).unwrap();
+    let order = Order {
+        password: &password,
+        today: 20_000,
+        issued: 20_000,
+        wait: Order::USUAL_WAIT,
+        salt: [3; 16],
+    };
+    let root = Root::open(machine.tree.path()).unwrap();
+    let ended = reset(&root, &order, &mut Crash { directory: &directory, state, before_rename });
+    assert_eq!(ended.is_err(), before_rename);
+}
+
+fn after(machine: &Machine) -> Seen {
+    machine.connect(Script { reports: 1, ..machine.script() })
+}
+
+#[test]
+fn a_change_that_happened_is_reported_as_applied() {
+    let machine = Machine::enrolled();
+    crash(&machine, false);
+    let seen = after(&machine);
+    assert!(matches!(seen.reports[0].verdict(), Verdict::Applied { .. }));
+    assert_eq!(seen.hello.unwrap().highest_sequence.get(), 1);
+    assert!(machine.root_has("abce1234"));
+}
+
+#[test]
+fn a_change_that_did_not_happen_is_reported_as_interrupted() {
+    let machine = Machine::enrolled();
+    crash(&machine, true);
+    let verdict = after(&machine).reports[0].verdict();
+    assert_eq!(verdict, Verdict::NotApplied(Reason::Interrupted));
+    assert!(!machine.root_has("abce1234"));
+}
+
+#[test]
+fn another_hands_change_after_the_crash_leaves_the_outcome_unknown() {
+    for before_rename in [true, false] {
+        let machine = Machine::enrolled();
+        crash(&machine, before_rename);
+        let shadow = machine.tree.path().join("etc/shadow");
+        fs::write(shadow, "root:$6$other$hand:20000:0:99999:7:::\n").unwrap();
+        let verdict = after(&machine).reports[0].verdict();
+        assert_eq!(verdict, Verdict::NotApplied(Reason::Overwritten));
+    }
+}
+
+#[test]
+fn a_job_that_comes_again_after_the_crash_is_answered_and_not_done() {
+    let machine = Machine::enrolled();
+    let job = machine.job(1, "other123");
+    crash(&machine, true);
+    let seen = machine.connect(Script { jobs: vec![job], reports: 2, ..machine.script() });
+    assert_eq!(seen.reports[0], seen.reports[1]);
+    assert_eq!(seen.reports[0].verdict(), Verdict::NotApplied(Reason::Interrupted));
+    assert!(!machine.root_has("other123"));
+}

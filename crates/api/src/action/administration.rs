@@ -1,0 +1,126 @@
+//! The rows of the administrative actions.
+
+use super::parameter::*;
+use super::table::{READ, needs, takes};
+use super::{Accepted, Access, Action, Operation};
+
+const ADMIN_READ: Action = Action { access: Access::Admin, ..READ };
+const ADMIN_CHANGE: Action = Action { mutates: true, ..ADMIN_READ };
+
+pub(super) const CREATE_ACCOUNT: Action = Action {
+    operation: Operation::CreateAccount,
+    names: &["CreateAccount"],
+    name_v3: Some("CreateAccount"),
+    parameters: &[needs(&APP_ID), needs(&NAME)],
+    meaning: "Makes an account.",
+    ..ADMIN_CHANGE
+};
+
+pub(super) const MODIFY_ACCOUNT: Action = Action {
+    operation: Operation::ModifyAccount,
+    names: &["ModifyAccount"],
+    name_v3: Some("ModifyAccount"),
+    parameters: &[needs(&APP_ID), takes(&NAME), takes(&BLOCKED)],
+    meaning: "Renames an account, blocks it, or unblocks it.",
+    ..ADMIN_CHANGE
+};
+
+pub(super) const DESCRIBE_ACCOUNTS: Action = Action {
+    operation: Operation::DescribeAccounts,
+    names: &["DescribeAccounts"],
+    name_v3: Some("DescribeAccounts"),
+    parameters: &[],
+    meaning: "Lists all accounts.",
+    ..ADMIN_READ
+};
+
+pub(super) const CREATE_API_KEY: Action = Action {
+    operation: Operation::CreateApiKey,
+    names: &["CreateApiKey"],
+    name_v3: Some("CreateApiKey"),
+    parameters: &[needs(&APP_ID), needs(&UIN), takes(&ADMIN), takes(&ACTION_NAMES)],
+    meaning: "Makes an API key; its secret is in the answer and nowhere else.",
+    ..ADMIN_CHANGE
+};
+
+pub(super) const DESCRIBE_API_KEYS: Action = Action {
+    operation: Operation::DescribeApiKeys,
+    names: &["DescribeApiKeys"],
+    name_v3: Some("DescribeApiKeys"),
+    parameters: &[takes(&APP_ID)],
+    meaning: "Lists API keys, without their secrets.",
+    ..ADMIN_READ
+};
+
+pub(super) const MODIFY_API_KEY: Action = Action {
+    operation: Operation::ModifyApiKey,
+    names: &["ModifyApiKey"],
+    name_v3: Some("ModifyApiKey"),
+    parameters: &[needs(&KEY_ID), needs(&DISABLED)],
+    meaning: "Disables an API key or enables it again.",
+    ..ADMIN_CHANGE
+};
+
+pub(super) const CREATE_DEVICE: Action = Action {
+    operation: Operation::CreateDevice,
+    names: &["CreateDevice"],
+    name_v3: Some("CreateDevice"),
+    parameters: &with_attributes::<2, 23>([needs(&APP_ID), takes(&INSTANCE_ID)]),
+    meaning: "Adds a device ahead of its enrolment.",
+    ..ADMIN_CHANGE
+};
+
+pub(super) const MODIFY_DEVICE: Action = Action {
+    operation: Operation::ModifyDevice,
+    names: &["ModifyDevice"],
+    name_v3: Some("ModifyDevice"),
+    parameters: &with_attributes::<1, 22>([needs(&INSTANCE_ID)]),
+    meaning: "Changes the attributes that are given; the others stay.",
+    ..ADMIN_CHANGE
+};
+
+pub(super) const CREATE_ENROLMENT_TOKEN: Action = Action {
+    operation: Operation::CreateEnrolmentToken,
+    names: &["CreateEnrolmentToken"],
+    name_v3: Some("CreateEnrolmentToken"),
+    parameters: &[needs(&APP_ID), takes(&INSTANCE_ID), takes(&USES), takes(&VALID_SECONDS)],
+    meaning: "Makes a token with which machines enrol; with a device, that device again.",
+    ..ADMIN_CHANGE
+};
+
+const ATTRIBUTES: [Accepted; 21] = [
+    takes(&ALIAS),
+    takes(&LAN_IP),
+    takes(&WAN_IP),
+    takes(&MGT_IP),
+    takes(&DEVICE_STATUS),
+    takes(&OPERATE_STATUS),
+    takes(&OS_TYPE_ID),
+    takes(&RAID_ID),
+    takes(&ZONE_ID),
+    takes(&ZONE),
+    takes(&PROJECT_ID),
+    takes(&VPC_ID),
+    takes(&SUBNET_ID),
+    takes(&UN_VPC_ID),
+    takes(&UN_SUBNET_ID),
+    takes(&DELIVER_TIME),
+    takes(&DEADLINE),
+    takes(&IS_VPC_GATEWAY),
+    takes(&AUTO_RENEW),
+    takes(&DEVICE_CLASS),
+    takes(&DEVICE_CLASS_CODE),
+];
+
+/// Some parameters, then every attribute of a device. `ALL` is their number.
+const fn with_attributes<const N: usize, const ALL: usize>(
+    first: [Accepted; N],
+) -> [Accepted; ALL] {
+    let mut all = [first[0]; ALL];
+    let mut place = 0;
+    while place < ALL {
+        all[place] = if place < N { first[place] } else { ATTRIBUTES[place - N] };
+        place += 1;
+    }
+    all
+}

@@ -1,0 +1,279 @@
+use jiff::tz::Offset;
+use opencpm_domain::{
+    AppId, Condition, DeviceStatus, InstanceId, InvalidId, Refusal, SecretId, Span, TaskId,
+    Timestamp, Uin,
+};
+use opencpm_operations::administer::{NewApiKey, NewDevice, NewEnrolmentToken};
+use opencpm_operations::operation_log::LogRequest;
+use opencpm_operations::reset_password::{ResetPassword, Unique};
+use opencpm_operations::row::{Attributes, DeviceOrder, DeviceQuery, DeviceSort, Scope};
+
+use super::parameter::*;
+use super::{Arguments, Operation, Parameter};
+use crate::moment::Moment;
+use crate::service::{AgentRequest, AttributeChanges};
+
+/// A list without `limit` (contract 4.3).
+const DEFAULT_LIMIT: u64 = 20;
+
+/// The log without `startTime` (contract 4.4).
+const DEFAULT_LOG_DAYS: i64 = 7;
+
+/// The checked input of an operation.
+pub(crate) enum Input {
+    ResetPassword(ResetPassword),
+    OperationResult(TaskId),
+    DescribeDevices(Box<DeviceQuery>),
+    OperationLog(LogRequest),
+    AgentStatus(AgentRequest),
+    DescribeTask(TaskId),
+    VerifyTask(TaskId),
+    Administer(Change),
+    DescribeAccounts,
+    DescribeApiKeys(Option<AppId>),
+}
+
+/// The checked input of an administrative change, and what makes its request unique.
+pub(crate) struct Change {
+    pub(crate) unique: Unique,
+    pub(crate) what: What,
+}
+
+/// What an administrator changes.
+pub(crate) enum What {
+    CreateAccount { app_id: AppId, name: String },
+    ModifyAccount { app_id: AppId, name: Option<String>, blocked: Option<bool> },
+    CreateApiKey(NewApiKey),
+    ModifyApiKey { key: SecretId, disabled: bool },
+    CreateDevice(Box<NewDevice>),
+    ModifyDevice { instance: InstanceId, changes: Box<AttributeChanges> },
+    CreateEnrolmentToken(NewEnrolmentToken),
+}
+
+/// What an input depends on besides its arguments.
+pub(crate) struct Context {
+    /// For the defaults of times.
+    pub(crate) now: Timestamp,
+    /// The zone of dates.
+    pub(crate) offset: Offset,
+    /// What makes the request unique.
+    pub(crate) unique: Unique,
+}
+
+impl Input {
+    /// Turns checked arguments into the operation's input.
+    pub(crate) fn new(
+        operation: Operation,
+        mut given: Arguments,
+        context: Context,
+    ) -> Result<Self, Refusal> {
+        Ok(match operation {
+            Operation::ResetPassword => Self::ResetPassword(ResetPassword {
+                instances: given.instances(&RESET_IDS),
+                password: given.take_password().ok_or_else(|| missing(&PASSWD))?,
+                unique: context.unique,
+            }),
+            Operation::OperationResult => Self::OperationResult(task(&given)?),
+            Operation::DescribeDevices => Self::DescribeDevices(Box::new(device_query(&given)?)),
+            Operation::OperationLog => Self::OperationLog(log_request(&given, &context)?),
+            Operation::AgentStatus => Self::AgentStatus(AgentRequest {
+                instances: given.instances(&FILTER_IDS),
+                offset: given.integer(&OFFSET).unwrap_or(0),
+                limit: given.integer(&LIMIT).unwrap_or(DEFAULT_LIMIT),
+            }),
+            Operation::DescribeTask => Self::DescribeTask(task(&given)?),
+            Operation::VerifyTask => Self::VerifyTask(task(&given)?),
+            Operation::DescribeAccounts => Self::DescribeAccounts,
+            Operation::DescribeApiKeys => {
+                Self::DescribeApiKeys(given.integer(&APP_ID).and_then(|n| AppId::new(n).ok()))
+            }
+            Operation::CreateAccount
+            | Operation::ModifyAccount
+            | Operation::CreateApiKey
+            | Operation::ModifyApiKey
+            | Operation::CreateDevice
+            | Operation::ModifyDevice
+            | Operation::CreateEnrolmentToken => {
+                Self::Administer(Change { unique: context.unique, what: what(operation, &given)? })
+            }
+        })
+    }
+}
+
+fn what(operation: Operation, given: &Arguments) -> Result<What, Refusal> {
+    Ok(match operation {
+        Operation::CreateAccount => What::CreateAccount {
+            app_id: account(given)?,
+            name: given.text(&NAME).ok_or_else(|| missing(&NAME))?,
+        },
+        Operation::ModifyAccount => What::ModifyAccount {
+            app_id: account(given)?,
+            name: given.text(&NAME),
+            blocked: given.flag(&BLOCKED),
+        },
+        Operation::CreateApiKey => What::CreateApiKey(new_key(given)?),
+        Operation::ModifyApiKey => What::ModifyApiKey {
+            key: parsed(given, &KEY_ID, SecretId::parse)?,
+            disabled: given.flag(&DISABLED).ok_or_else(|| missing(&DISABLED))?,
+        },
+        Operation::CreateDevice => What::CreateDevice(Box::new(new_device(given)?)),
+        Operation::ModifyDevice => What::ModifyDevice {
+            instance: instance(given)?,
+            changes: Box::new(attribute_changes(given)),
+        },
+        Operation::CreateEnrolmentToken => What::CreateEnrolmentToken(NewEnrolmentToken {
+            account: account(given)?,
+            device: given.instances(&INSTANCE_ID).pop(),
+            uses: given.integer(&USES).and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
+            lifetime: Span::from_secs(given.integer(&VALID_SECONDS).unwrap_or(86_400)),
+        }),
+        _ => return Err(Condition::ServerBug.into()),
+    })
+}
+
+fn device_query(given: &Arguments) -> Result<DeviceQuery, Refusal> {
+    let statuses = given.integers(&STATUSES).into_iter();
+    Ok(DeviceQuery {
+        account: None,
+        instances: given.instances(&FILTER_IDS),
+        lan_ips: given.texts(&LAN_IPS).unwrap_or_default(),
+        wan_ips: given.texts(&WAN_IPS).unwrap_or_default(),
+        mgt_ips: given.texts(&MGT_IPS).unwrap_or_default(),
+        alias: given.text(&ALIAS_PART),
+        vague_ip: given.text(&VAGUE_IP),
+        deadline_from: given.moment(&DEADLINE_START).map(|m| m.from),
+        deadline_to: given.moment(&DEADLINE_END).map(|m| m.from),
+        auto_renew: given.flag(&AUTO_RENEW),
+        vpc_ids: given.integer(&VPC_ID).into_iter().collect(),
+        subnet_ids: one_or_list(
+            given.integer(&SUBNET_ID),
+            given.integers(&SUBNET_IDS),
+            "give subnetId or subnetIds.n, not both",
+        )?,
+        un_vpc_ids: given.text(&UN_VPC_ID).into_iter().collect(),
+        un_subnet_ids: one_or_list(
+            given.text(&UN_SUBNET_ID),
+            given.texts(&UN_SUBNET_IDS).unwrap_or_default(),
+            "give unSubnetId or unSubnetIds.n, not both",
+        )?,
+        device_class: given.text(&DEVICE_CLASS),
+        device_class_code: given.text(&DEVICE_CLASS_CODE),
+        project_id: given.integer(&PROJECT_ID),
+        statuses: statuses
+            .filter_map(|n| DeviceStatus::try_from(u8::try_from(n).ok()?).ok())
+            .collect(),
+        retired: false,
+        order: DeviceOrder {
+            by: sort_field(given.choice(&ORDER_FIELD)),
+            descending: given.flag(&ORDER).unwrap_or(false),
+        },
+        offset: given.integer(&OFFSET).unwrap_or(0),
+        limit: given.integer(&LIMIT).unwrap_or(DEFAULT_LIMIT),
+    })
+}
+
+/// A filter that has a form for one value and one for many. Both together would be an AND of two
+/// different things.
+fn one_or_list<T>(one: Option<T>, list: Vec<T>, both: &'static str) -> Result<Vec<T>, Refusal> {
+    match one {
+        Some(_) if !list.is_empty() => Err(Refusal::new(Condition::ParameterInvalid, both)),
+        Some(one) => Ok(vec![one]),
+        None => Ok(list),
+    }
+}
+
+fn sort_field(name: Option<&str>) -> DeviceSort {
+    match name {
+        Some("alias") => DeviceSort::Alias,
+        Some("lanIp") => DeviceSort::LanIp,
+        Some("subnetId") => DeviceSort::SubnetId,
+        Some("deliverTime") => DeviceSort::DeliverTime,
+        Some("deadline") => DeviceSort::Deadline,
+        _ => DeviceSort::InstanceId,
+    }
+}
+
+fn log_request(given: &Arguments, context: &Context) -> Result<LogRequest, Refusal> {
+    let ago = |days| {
+        let day = Moment::days_ago(days, context.now, context.offset);
+        day.ok_or_else(|| Refusal::from(Condition::ServerBug))
+    };
+    Ok(LogRequest {
+        instance: instance(given)?,
+        from: given.moment(&START_TIME).map_or_else(|| ago(DEFAULT_LOG_DAYS), Ok)?.from,
+        before: given.moment(&END_TIME).map_or_else(|| ago(0), Ok)?.before,
+        offset: given.integer(&OFFSET).unwrap_or(0),
+        limit: given.integer(&LOG_LIMIT).unwrap_or(DEFAULT_LIMIT),
+    })
+}
+
+fn new_key(given: &Arguments) -> Result<NewApiKey, Refusal> {
+    Ok(NewApiKey {
+        app_id: account(given)?,
+        uin: parsed(given, &UIN, Uin::parse)?,
+        scope: Scope {
+            admin: given.flag(&ADMIN).unwrap_or(false),
+            actions: given.texts(&ACTION_NAMES),
+        },
+    })
+}
+
+fn new_device(given: &Arguments) -> Result<NewDevice, Refusal> {
+    let mut attributes = Attributes::default();
+    attribute_changes(given).apply(&mut attributes);
+    let instance = given.instances(&INSTANCE_ID).pop();
+    Ok(NewDevice { account: account(given)?, instance, attributes })
+}
+
+fn attribute_changes(given: &Arguments) -> AttributeChanges {
+    AttributeChanges {
+        alias: given.text(&ALIAS),
+        lan_ip: given.text(&LAN_IP),
+        wan_ip: given.text(&WAN_IP),
+        mgt_ip: given.text(&MGT_IP),
+        device_status: given.device_status(&DEVICE_STATUS),
+        operate_status: given.operate_status(&OPERATE_STATUS),
+        os_type_id: given.integer(&OS_TYPE_ID),
+        raid_id: given.integer(&RAID_ID),
+        zone_id: given.integer(&ZONE_ID),
+        zone: given.text(&ZONE),
+        project_id: given.integer(&PROJECT_ID),
+        vpc_id: given.integer(&VPC_ID),
+        subnet_id: given.integer(&SUBNET_ID),
+        un_vpc_id: given.text(&UN_VPC_ID),
+        un_subnet_id: given.text(&UN_SUBNET_ID),
+        deliver_time: given.moment(&DELIVER_TIME).map(|m| m.from),
+        deadline: given.moment(&DEADLINE).map(|m| m.from),
+        is_vpc_gateway: given.flag(&IS_VPC_GATEWAY),
+        auto_renew: given.flag(&AUTO_RENEW),
+        device_class: given.text(&DEVICE_CLASS),
+        device_class_code: given.text(&DEVICE_CLASS_CODE),
+    }
+}
+
+fn task(given: &Arguments) -> Result<TaskId, Refusal> {
+    let number = given.integer(&TASK_ID).and_then(|number| TaskId::new(number).ok());
+    number.ok_or_else(|| missing(&TASK_ID))
+}
+
+fn account(given: &Arguments) -> Result<AppId, Refusal> {
+    let number = given.integer(&APP_ID).and_then(|number| AppId::new(number).ok());
+    number.ok_or_else(|| missing(&APP_ID))
+}
+
+fn instance(given: &Arguments) -> Result<InstanceId, Refusal> {
+    given.instances(&INSTANCE_ID).pop().ok_or_else(|| missing(&INSTANCE_ID))
+}
+
+fn parsed<T>(
+    given: &Arguments,
+    parameter: &'static Parameter,
+    parse: fn(&str) -> Result<T, InvalidId>,
+) -> Result<T, Refusal> {
+    let text = given.text(parameter).ok_or_else(|| missing(parameter))?;
+    parse(&text).map_err(|_| Refusal::from(Condition::ParameterInvalid))
+}
+
+fn missing(parameter: &Parameter) -> Refusal {
+    Refusal::new(Condition::ParameterMissing, format!("missing: {}", parameter.name))
+}

@@ -1,0 +1,111 @@
+//! Every parameter of every action. Bounds and names: contract section 4.
+
+use super::{Kind, Parameter};
+
+/// The largest integer that a JSON number carries exactly.
+const MOST_JSON: u64 = (1 << 53) - 1;
+const MOST_U32: u64 = u32::MAX as u64;
+const TEXT: Kind = Kind::Text { most: 255 };
+const ADDRESS: Kind = Kind::Text { most: 64 };
+const NUMBER: Kind = Kind::Integer { least: 0, most: MOST_U32, most_v3: MOST_U32 };
+const ID: Kind = Kind::Integer { least: 1, most: MOST_JSON, most_v3: MOST_JSON };
+
+macro_rules! parameters {
+    ($($constant:ident: $name:literal, $v3:expr, $kind:expr, $meaning:literal;)*) => {
+        $(
+            #[doc = $meaning]
+            pub(crate) static $constant: Parameter =
+                Parameter { name: $name, name_v3: $v3, kind: $kind, meaning: $meaning };
+        )*
+    };
+}
+
+parameters! {
+    // Reset and status.
+    RESET_IDS: "instanceIds", Some("InstanceIds"), Kind::Instances { distinct: true },
+        "The devices; each once.";
+    PASSWD: "passwd", Some("Password"), Kind::Password, "The new password of root.";
+    OP_UIN: "opUin", None, TEXT,
+        "Accepted for old clients and ignored: the log records the key's own user.";
+    TASK_ID: "taskId", Some("TaskId"), ID, "The task.";
+
+    // Lists.
+    OFFSET: "offset", Some("Offset"),
+        Kind::Integer { least: 0, most: MOST_JSON, most_v3: MOST_JSON },
+        "Skip so many; 0 unless given.";
+    LIMIT: "limit", Some("Limit"), Kind::Integer { least: 1, most: 1000, most_v3: 100 },
+        "At most so many; 20 unless given.";
+    LOG_LIMIT: "limit", Some("Limit"), Kind::Integer { least: 1, most: 100, most_v3: 100 },
+        "At most so many; 20 unless given.";
+    FILTER_IDS: "instanceIds", Some("InstanceIds"), Kind::Instances { distinct: false },
+        "Only these devices.";
+
+    // Filters of the device list.
+    LAN_IPS: "lanIps", Some("LanIps"), Kind::Texts { most: 64 }, "Any of these private addresses.";
+    WAN_IPS: "wanIps", Some("WanIps"), Kind::Texts { most: 64 }, "Any of these public addresses.";
+    MGT_IPS: "mgtIps", None, Kind::Texts { most: 64 }, "Any of these management addresses.";
+    ALIAS_PART: "alias", Some("Alias"), TEXT, "A part of the alias, in any case.";
+    VAGUE_IP: "vagueIp", Some("VagueIp"), ADDRESS, "A part of an address.";
+    DEADLINE_START: "deadlineStartTime", Some("DeadlineStartTime"), Kind::Time,
+        "Expires then or later.";
+    DEADLINE_END: "deadlineEndTime", Some("DeadlineEndTime"), Kind::Time,
+        "Expires then or earlier.";
+    AUTO_RENEW: "autoRenewFlag", Some("AutoRenewFlag"), Kind::Flag, "1 when renewed without asking.";
+    VPC_ID: "vpcId", None, NUMBER, "The network, as its old number.";
+    SUBNET_ID: "subnetId", None, NUMBER, "The subnet, as its old number.";
+    SUBNET_IDS: "subnetIds", None, Kind::Integers { least: 0, most: MOST_U32 },
+        "Any of these subnets, as old numbers.";
+    UN_VPC_ID: "unVpcId", Some("VpcId"), TEXT, "The network.";
+    UN_SUBNET_ID: "unSubnetId", Some("SubnetId"), TEXT, "The subnet.";
+    UN_SUBNET_IDS: "unSubnetIds", None, Kind::Texts { most: 255 }, "Any of these subnets.";
+    DEVICE_CLASS: "deviceClass", None, TEXT, "The class, as its old name.";
+    DEVICE_CLASS_CODE: "deviceClassCode", Some("DeviceClassCode"), TEXT, "The class.";
+    PROJECT_ID: "projectId", None, NUMBER, "The project.";
+    STATUSES: "status", None, Kind::DeviceStatuses, "Any of these values of deviceStatus.";
+    ORDER: "order", Some("Order"), Kind::Flag, "0 ascending, 1 descending; 0 unless given.";
+    ORDER_FIELD: "orderField", Some("OrderField"),
+        Kind::Choice(&["instanceId", "alias", "lanIp", "subnetId", "deliverTime", "deadline"]),
+        "Sort by this; instanceId unless given.";
+
+    // The log.
+    INSTANCE_ID: "instanceId", Some("InstanceId"), Kind::Instance, "The device.";
+    START_TIME: "startTime", Some("StartTime"), Kind::Day,
+        "Started on this day or later; seven days ago unless given.";
+    END_TIME: "endTime", Some("EndTime"), Kind::Day,
+        "Started on this day or earlier; today unless given.";
+
+    // Administration.
+    APP_ID: "appId", Some("AppId"), ID, "The account.";
+    NAME: "name", Some("Name"), Kind::Text { most: 64 }, "A name for people.";
+    BLOCKED: "blocked", Some("Blocked"), Kind::Flag,
+        "1 to refuse the account's requests, 0 to take them again.";
+    UIN: "uin", Some("Uin"), Kind::Uin, "The user on whose behalf a key acts; 1 to 20 digits.";
+    KEY_ID: "keyId", Some("KeyId"), Kind::SecretId, "The public half of an API key.";
+    ADMIN: "admin", Some("Admin"), Kind::Flag, "1 for a key that may administrate.";
+    ACTION_NAMES: "actions", Some("Actions"), Kind::Actions,
+        "API 2.0 names of the actions that the key may use; all unless given.";
+    DISABLED: "disabled", Some("Disabled"), Kind::Flag, "1 to disable, 0 to enable.";
+    USES: "uses", Some("Uses"), Kind::Integer { least: 1, most: 1_000_000, most_v3: 1_000_000 },
+        "How many machines may enrol; 1 unless given.";
+    VALID_SECONDS: "validSeconds", Some("ValidSeconds"),
+        Kind::Integer { least: 60, most: 31_536_000, most_v3: 31_536_000 },
+        "How long a token is valid; a day unless given.";
+
+    // Attributes of a device.
+    ALIAS: "alias", Some("Alias"), TEXT, "A name for people.";
+    LAN_IP: "lanIp", Some("LanIp"), ADDRESS, "Address in the private network.";
+    WAN_IP: "wanIp", Some("WanIp"), ADDRESS, "Public address.";
+    MGT_IP: "mgtIp", Some("MgtIp"), ADDRESS, "Management address.";
+    DEVICE_STATUS: "deviceStatus", Some("DeviceStatus"), Kind::DeviceStatus,
+        "Where the device is in its life.";
+    OPERATE_STATUS: "operateStatus", Some("OperateStatus"), Kind::OperateStatus,
+        "What is being done to the device; never 11, which an open task shows.";
+    OS_TYPE_ID: "osTypeId", Some("OsTypeId"), NUMBER, "Operating system, as a number.";
+    RAID_ID: "raidId", Some("RaidId"), NUMBER, "RAID, as a number.";
+    ZONE_ID: "zoneId", None, NUMBER, "Zone, as a number.";
+    ZONE: "zone", Some("Zone"), TEXT, "Zone, as text.";
+    DELIVER_TIME: "deliverTime", Some("DeliverTime"), Kind::Time, "Delivered to its account.";
+    DEADLINE: "deadline", Some("Deadline"), Kind::Time, "Paid until.";
+    IS_VPC_GATEWAY: "isVpcGateway", Some("IsVpcGateway"), Kind::Flag,
+        "1 for a gateway of its network.";
+}

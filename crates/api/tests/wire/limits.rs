@@ -1,0 +1,135 @@
+//! Sizes and times (contract section 1), and what the HTTP library would answer on its own.
+
+use std::time::Duration;
+
+use opencpm_api::{Limits, Settings};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::ask::{Ask, HOST, get, post};
+use crate::world::{World, patient, read_reply};
+
+fn limited(limits: Limits) -> Settings {
+    Settings { limits, ..Settings::default() }
+}
+
+#[tokio::test]
+async fn a_request_line_that_is_too_long_is_answered_in_the_apis_form() {
+    let world = World::new().await;
+    for length in [65_500, 65_530, 65_600, 200_000, 2_000_000] {
+        let reply = world.send(get(&"a".repeat(length))).await;
+        reply.assert_refused(4000);
+        assert!(
+            reply.message().contains("too long")
+                || reply.message().contains("longer")
+                || length < 65_510,
+            "{length}: {reply:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_long_request_line_on_a_used_connection_is_answered_too() {
+    let world = World::new().await;
+    let mut stream = world.connect().await;
+    let first = get(&Ask::new("DescribeDevice").form("GET")).replace("Connection: close\r\n", "");
+    stream.write_all(first.as_bytes()).await.unwrap();
+    let mut some = vec![0; 4096];
+    assert!(patient(stream.read(&mut some)).await.unwrap() > 0);
+    stream.write_all(get(&"a".repeat(70_000)).as_bytes()).await.unwrap();
+    read_reply(&mut stream).await.assert_refused(4000);
+}
+
+#[tokio::test]
+async fn what_is_not_http_is_answered_in_the_apis_form() {
+    let world = World::new().await;
+    for garbage in [
+        "\0\0\0\0\r\n\r\n",
+        "GET /v2/index.php?a b HTTP/1.1\r\n\r\n",
+        "hello\r\n\r\n",
+        "GET /v2/index.php HTTP/1.1\r\nno colon\r\n\r\n",
+    ] {
+        world.send(garbage).await.assert_refused(4000);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_announced_too_large_is_answered_before_it_comes() {
+    let world = World::new().await;
+    let mut stream = world.connect().await;
+    let head =
+        format!("POST /v2/index.php HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 10485761\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    read_reply(&mut stream).await.assert_refused(4000);
+}
+
+#[tokio::test]
+async fn a_body_that_grows_too_large_is_answered_before_its_end() {
+    let world = World::new().await;
+    let mut stream = world.connect().await;
+    let head = format!(
+        "POST /v2/index.php HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let chunk = format!("100000\r\n{}\r\n", "a".repeat(0x10_0000));
+    for _ in 0..11 {
+        stream.write_all(chunk.as_bytes()).await.unwrap();
+    }
+    let reply = read_reply(&mut stream).await;
+    reply.assert_refused(4000);
+    assert!(reply.message().contains("10485760"), "{reply:?}");
+}
+
+#[tokio::test]
+async fn a_body_of_the_largest_size_is_read() {
+    let world = World::new().await;
+    let form = Ask::new("DescribeDevice").form("POST");
+    let padded = format!("{form}{}", "&".repeat((10 << 20) - form.len()));
+    world.send(post(&padded)).await.assert_done();
+    world.send(post(&(padded + "&"))).await.assert_refused(4000);
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let limits = Limits { body_time: Duration::from_millis(50), ..Limits::default() };
+    let world = World::with(limited(limits)).await;
+    let mut stream = world.connect().await;
+    let form = post(&Ask::new("DescribeDevice").form("POST"));
+    stream.write_all(&form.as_bytes()[..form.len() - 1]).await.unwrap();
+    read_reply(&mut stream).await.assert_refused(4000);
+}
+
+#[tokio::test]
+async fn a_body_that_ends_early_is_refused() {
+    let world = World::new().await;
+    let mut stream = world.connect().await;
+    let form = post(&Ask::new("DescribeDevice").form("POST"));
+    stream.write_all(&form.as_bytes()[..form.len() - 1]).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut bytes = Vec::new();
+    patient(stream.read_to_end(&mut bytes)).await.unwrap();
+    assert_eq!(world.service.asked.all(), [""; 0]);
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_end() {
+    let limits = Limits { head_time: Duration::from_millis(50), ..Limits::default() };
+    let world = World::with(limited(limits)).await;
+    for start in ["", "P", "PRI * HTTP/2.0\r\n", "GET /v2/index.php HTTP/1.1\r\nHost:"] {
+        let mut stream = world.connect().await;
+        stream.write_all(start.as_bytes()).await.unwrap();
+        let mut bytes = Vec::new();
+        patient(stream.read_to_end(&mut bytes)).await.unwrap();
+        assert_eq!(bytes, b"", "after {start:?}");
+    }
+}
+
+#[tokio::test]
+async fn more_connections_than_allowed_wait_their_turn() {
+    let limits = Limits { connections: 1, ..Limits::default() };
+    let world = World::with(limited(limits)).await;
+    let first = world.connect().await;
+    let mut second = world.connect().await;
+    second.write_all(Ask::new("DescribeDevice").get().as_bytes()).await.unwrap();
+    drop(first);
+    read_reply(&mut second).await.assert_done();
+}

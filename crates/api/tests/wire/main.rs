@@ -1,0 +1,19 @@
+//! The edge as a client meets it: raw bytes through a real socket, a made-up service behind it.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed expectation is a failed test, in its helpers too"
+)]
+
+mod answers;
+mod ask;
+mod fake;
+mod limits;
+mod malformed;
+mod order;
+mod secrecy;
+mod transport;
+mod vectors;
+mod world;

@@ -1,0 +1,132 @@
+//! The order of evaluation (contract 7.1): of two things that are wrong, the earlier answers.
+
+use std::sync::atomic::Ordering;
+
+use crate::ask::{Ask, get};
+use crate::world::{NOW, SECRET_KEY, World};
+use opencpm_api::Settings;
+
+/// A way to be wrong at one step.
+struct Fault {
+    step: u8,
+    code: u64,
+    make: fn(Ask) -> Ask,
+}
+
+fn faults() -> Vec<Fault> {
+    let fault = |step, code, make| Fault { step, code, make };
+    vec![
+        fault(2, 4000, |ask| ask.with("Nonce", "many")),
+        fault(2, 4000, |ask| ask.without("Timestamp")),
+        fault(3, 4104, |ask| ask.with("SecretId", "AKIDUNKNOWN")),
+        fault(3, 4104, |ask| ask.with("SecretId", "not a key's id")),
+        fault(3, 4300, |ask| ask.with("SecretId", "AKIDBLOCKED")),
+        fault(4, 4500, |ask| ask.with("Timestamp", "1699999699")),
+        fault(4, 4500, |ask| ask.with("Timestamp", "1700000301")),
+        fault(5, 4100, |ask| ask.signed_for("another.example.com")),
+        fault(5, 4100, |ask| ask.signature("not base64")),
+        fault(6, 4105, |ask| ask.with("Token", "tmp-token-1")),
+        fault(6, 4500, |ask| ask.with("Nonce", "77")),
+        fault(9, 10001, |ask| ask.with("passwd", "short")),
+        fault(9, 10001, |ask| ask.with("unknown", "1")),
+        fault(11, 12002, |ask| ask.with("instanceIds.0", "cpm-busy")),
+    ]
+}
+
+#[tokio::test]
+async fn of_two_faults_the_earlier_answers() {
+    let world = World::new().await;
+    for first in faults() {
+        for second in faults().iter().filter(|second| second.step > first.step) {
+            let ask = (first.make)((second.make)(Ask::reset("abce1234")));
+            world.send(ask.get()).await.assert_refused(first.code);
+            world.send(ask.post()).await.assert_refused(first.code);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_decoded_comes_before_every_other_fault() {
+    let world = World::new().await;
+    for fault in faults() {
+        let form = (fault.make)(Ask::reset("abce1234")).form("GET");
+        let reply = world.send(get(&format!("{form}&x=%"))).await;
+        reply.assert_refused(4000);
+        assert!(reply.message().contains("percent"), "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn quota_comes_before_permission_and_permission_before_maintenance() {
+    let world = World::new().await;
+    let by_reader = |action| Ask::new(action).signed_by("AKIDREADER", SECRET_KEY);
+    world.send(by_reader("VerifyTask").get()).await.assert_refused(4400);
+    world.service.maintenance.store(true, Ordering::Relaxed);
+    world.send(by_reader("ResetDevicePasswd").get()).await.assert_refused(4101);
+    world.send(by_reader("NoSuchAction").get()).await.assert_refused(6100);
+    world.send(by_reader("DescribeDevice").with("unknown", "").get()).await.assert_refused(6200);
+    world.service.maintenance.store(false, Ordering::Relaxed);
+    world.send(by_reader("DescribeDevice").with("unknown", "").get()).await.assert_refused(10001);
+    world.send(by_reader("DescribeDeviceList").get()).await.assert_done();
+}
+
+#[tokio::test]
+async fn actions_are_named_exactly() {
+    let world = World::new().await;
+    for action in ["resetDevicePasswd", "ResetDevicePassword", "Reset", "é", "constructor"] {
+        world.send(Ask::new(action).get()).await.assert_refused(6100);
+    }
+}
+
+#[tokio::test]
+async fn the_clock_window_has_both_of_its_ends() {
+    let world = World::new().await;
+    for timestamp in [NOW - 300, NOW + 300] {
+        let ask = Ask::new("DescribeDevice").with("Timestamp", &timestamp.to_string());
+        world.send(ask.get()).await.assert_done();
+    }
+    for timestamp in [0, NOW - 301, NOW + 301, u64::MAX] {
+        let ask = Ask::new("DescribeDevice").with("Timestamp", &timestamp.to_string());
+        world.send(ask.get()).await.assert_refused(4500);
+    }
+}
+
+#[tokio::test]
+async fn a_temporary_key_needs_its_token() {
+    let world = World::new().await;
+    let ask = || Ask::new("DescribeDevice").signed_by("AKIDTEMPORARY", SECRET_KEY);
+    world.send(ask().get()).await.assert_refused(4105);
+    world.send(ask().with("Token", "tmp-token-2").get()).await.assert_refused(4105);
+    world.send(ask().with("Token", "tmp-token-1").get()).await.assert_done();
+}
+
+#[tokio::test]
+async fn a_used_nonce_does_not_matter_to_what_changes_nothing() {
+    let world = World::new().await;
+    world.send(Ask::new("DescribeDevice").with("Nonce", "77").get()).await.assert_done();
+    let ask = Ask::new("CreateAccount").signed_by("AKIDADMIN", SECRET_KEY).with("Nonce", "77");
+    world.send(ask.get()).await.assert_refused(4500);
+}
+
+#[tokio::test]
+async fn a_signature_for_a_host_that_is_not_listed_is_refused() {
+    let hosts = vec!["bm.example.com".to_owned()];
+    let world = World::with(Settings { hosts, ..Settings::default() }).await;
+    let ask = Ask::new("DescribeDevice");
+    world.send(ask.get()).await.assert_done();
+    for host in ["evil.example.com", "", "http://127.0.0.1:8080"] {
+        let form = ask.clone().signed_for(host).form("GET");
+        world.send(crate::ask::get_from(host, &form)).await.assert_refused(4100);
+    }
+    let form = ask.clone().signed_for("BM.example.com:8443").form("GET");
+    world.send(crate::ask::get_from("BM.example.com:8443", &form)).await.assert_done();
+}
+
+#[tokio::test]
+async fn any_host_is_an_opaque_text() {
+    let world = World::new().await;
+    for host in ["http://127.0.0.1:8080", "localhost:8443", "[::1]:80", "a b", ""] {
+        let form = Ask::new("DescribeDevice").signed_for(host).form("GET");
+        world.send(crate::ask::get_from(host, &form)).await.assert_done();
+    }
+}

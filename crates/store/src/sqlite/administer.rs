@@ -1,0 +1,124 @@
+//! Administrative changes: what, who did it, and what keeps it from being done twice.
+
+use opencpm_operations::port::{AdminChange, Administered, Change, StoreError};
+use opencpm_operations::row::{DeviceAuthority, EnrolmentToken, JobChange};
+use sqlx::query;
+
+use super::account::{
+    account_exists, insert_account, insert_api_key, insert_audit, insert_enrolment_token,
+    update_account, update_api_key,
+};
+use super::column::number;
+use super::device_write::{device_exists, insert_device, update_attributes};
+use super::job_change::{change_all, has_open_job};
+use super::replay::{Seen, remember};
+use super::session::Session;
+use super::writer::Outcome;
+
+pub(super) async fn administer(
+    session: &mut Session,
+    change: AdminChange,
+) -> Result<Outcome<Administered>, StoreError> {
+    let (nonce, fingerprint) = (change.nonce.as_ref(), change.fingerprint.as_ref());
+    match remember(session, nonce, fingerprint, None).await? {
+        Seen::New => {}
+        Seen::Before | Seen::AsTask(_) => return Ok(Outcome::Undo(Administered::Replayed)),
+    }
+    let administered = apply(session, &change.what).await?;
+    if administered != Administered::Done {
+        return Ok(Outcome::Undo(administered));
+    }
+    insert_audit(session, &change.audit).await?;
+    Ok(Outcome::Keep(Administered::Done))
+}
+
+async fn apply(session: &mut Session, change: &Change) -> Result<Administered, StoreError> {
+    use Administered::{Exists, Missing};
+    match change {
+        Change::CreateAccount(account) => {
+            Ok(done_or(Exists, insert_account(session, account).await?))
+        }
+        Change::ModifyAccount(account) => {
+            Ok(done_or(Missing, update_account(session, account).await?))
+        }
+        Change::CreateApiKey(key) => match account_exists(session, key.app_id).await? {
+            true => Ok(done_or(Exists, insert_api_key(session, key).await?)),
+            false => Ok(Missing),
+        },
+        Change::ModifyApiKey(key) => {
+            let found =
+                account_exists(session, key.app_id).await? && update_api_key(session, key).await?;
+            Ok(done_or(Missing, found))
+        }
+        Change::CreateDevice(device) => {
+            match account_exists(session, device.authority.account).await? {
+                true => Ok(done_or(Exists, insert_device(session, device).await?)),
+                false => Ok(Missing),
+            }
+        }
+        Change::ModifyAttributes(instance, attributes) => {
+            Ok(done_or(Missing, update_attributes(session, instance, attributes).await?))
+        }
+        Change::ModifyAuthority { authority, signature, jobs } => {
+            Ok(done_or(Missing, modify_authority(session, authority, signature, jobs).await?))
+        }
+        Change::CreateEnrolmentToken(token) => create_token(session, token).await,
+    }
+}
+
+fn done_or(otherwise: Administered, done: bool) -> Administered {
+    if done { Administered::Done } else { otherwise }
+}
+
+/// The identity must still be the one that was signed, every job as it was read, and a retired
+/// device may not keep an open one.
+async fn modify_authority(
+    session: &mut Session,
+    authority: &DeviceAuthority,
+    signature: &[u8; 64],
+    jobs: &[JobChange],
+) -> Result<bool, StoreError> {
+    if !account_exists(session, authority.account).await?
+        || !update_authority(session, authority, signature).await?
+        || !change_all(session, jobs).await?
+    {
+        return Ok(false);
+    }
+    Ok(!(authority.retired && has_open_job(session, &authority.instance).await?))
+}
+
+async fn update_authority(
+    session: &mut Session,
+    authority: &DeviceAuthority,
+    signature: &[u8; 64],
+) -> Result<bool, StoreError> {
+    let update = query(
+        "UPDATE device SET account = ?2, retired = ?3, quarantined = ?4, signature = ?5,
+             gateway = NULL
+         WHERE instance = ?1 AND identity_generation IS ?6 AND identity_key IS ?7",
+    );
+    let identity = authority.identity.as_ref();
+    let update = update
+        .bind(authority.instance.as_str())
+        .bind(number(authority.account.get()))
+        .bind(authority.retired)
+        .bind(authority.quarantined)
+        .bind(signature.as_slice())
+        .bind(identity.map(|identity| identity.generation.get()))
+        .bind(identity.map(|identity| identity.key.as_bytes().as_slice()));
+    Ok(session.run(update).await? == 1)
+}
+
+async fn create_token(
+    session: &mut Session,
+    token: &EnrolmentToken,
+) -> Result<Administered, StoreError> {
+    let device_known = match &token.device {
+        Some(device) => device_exists(session, device).await?,
+        None => true,
+    };
+    if !device_known || !account_exists(session, token.app_id).await? {
+        return Ok(Administered::Missing);
+    }
+    Ok(done_or(Administered::Exists, insert_enrolment_token(session, token).await?))
+}

@@ -1,0 +1,130 @@
+//! Gateways: leases, and which device is connected where.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use opencpm_domain::{GatewayId, InstanceId, Span, Timestamp, to_hex};
+use opencpm_operations::port::{Bind, Clock, StoreError};
+use serde::Serialize;
+use sqlx::query;
+
+use super::column::{json, number, read, time};
+use super::session::Session;
+use super::writer::Outcome;
+
+pub(super) async fn renew(
+    session: &mut Session,
+    gateway: GatewayId,
+    length: Span,
+    clock: Arc<dyn Clock>,
+) -> Result<Outcome<bool>, StoreError> {
+    let now = clock.now();
+    let upsert = query(
+        "INSERT INTO gateway (id, until) VALUES (?1, ?2)
+         ON CONFLICT (id) DO UPDATE SET until = excluded.until WHERE until > ?3",
+    );
+    let upsert = upsert.bind(gateway.as_bytes().as_slice()).bind(time(now + length));
+    Ok(Outcome::Keep(session.run(upsert.bind(time(now))).await? == 1))
+}
+
+pub(super) async fn end(
+    session: &mut Session,
+    gateway: GatewayId,
+    clock: Arc<dyn Clock>,
+) -> Result<Outcome<()>, StoreError> {
+    let update = query("UPDATE gateway SET until = min(until, ?2) WHERE id = ?1");
+    let update = update.bind(gateway.as_bytes().as_slice()).bind(time(clock.now()));
+    session.run(update).await?;
+    Ok(Outcome::Keep(()))
+}
+
+/// Fails unless the gateway's lease is valid.
+pub(super) async fn fence(
+    session: &mut Session,
+    gateway: GatewayId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let select = query("SELECT 1 FROM gateway WHERE id = ?1 AND until > ?2");
+    let select = select.bind(gateway.as_bytes().as_slice()).bind(time(now));
+    session.row(select).await?.map(drop).ok_or(StoreError::LeaseEnded)
+}
+
+/// Of several connections of one device, the last one counts.
+pub(super) async fn bind(
+    session: &mut Session,
+    gateway: GatewayId,
+    hellos: Vec<Bind>,
+    clock: Arc<dyn Clock>,
+) -> Result<Outcome<Vec<(InstanceId, u64)>>, StoreError> {
+    let now = clock.now();
+    fence(session, gateway, now).await?;
+    let latest: BTreeMap<_, _> = hellos.iter().map(|hello| (&hello.instance, hello)).collect();
+    let lines: Vec<_> = latest.into_values().map(HelloLine::new).collect();
+    let update = query(
+        "UPDATE device SET gateway = ?2, epoch = epoch + 1, last_seen = ?3,
+             highest_sequence = max(highest_sequence, hello.value ->> 'sequence'),
+             sealing_certificate = iif(
+                 coalesce(sealing_generation, 0) < hello.value ->> 'sealing',
+                 unhex(hello.value ->> 'certificate'), sealing_certificate),
+             sealing_generation = max(
+                 coalesce(sealing_generation, 0), hello.value ->> 'sealing'),
+             facts = unhex(hello.value ->> 'facts'),
+             agent_version = hello.value ->> 'agent_version',
+             boot = hello.value ->> 'boot'
+         FROM json_each(?1) AS hello
+         WHERE device.instance = hello.value ->> 'instance'
+           AND device.identity_generation = hello.value ->> 'identity'
+           AND NOT device.retired
+         RETURNING device.instance, device.epoch",
+    );
+    let update = update.bind(json(&lines)?).bind(gateway.as_bytes().as_slice()).bind(time(now));
+    let rows = session.rows(update).await?;
+    let bound = rows.iter().map(|row| Ok((read(row, "instance")?, read(row, "epoch")?)));
+    Ok(Outcome::Keep(bound.collect::<Result<_, StoreError>>()?))
+}
+
+pub(super) async fn unbind(
+    session: &mut Session,
+    gateway: GatewayId,
+    connections: Vec<(InstanceId, u64)>,
+    clock: Arc<dyn Clock>,
+) -> Result<Outcome<()>, StoreError> {
+    let lines: Vec<_> =
+        connections.iter().map(|(id, epoch)| (id.as_str(), number(*epoch))).collect();
+    let update = query(
+        "UPDATE device SET gateway = NULL, last_seen = ?3
+         FROM json_each(?1) AS ended
+         WHERE device.instance = ended.value ->> 0
+           AND device.epoch = ended.value ->> 1 AND device.gateway = ?2",
+    );
+    let update = update.bind(json(&lines)?).bind(gateway.as_bytes().as_slice());
+    session.run(update.bind(time(clock.now()))).await?;
+    Ok(Outcome::Keep(()))
+}
+
+#[derive(Serialize)]
+struct HelloLine<'a> {
+    instance: &'a str,
+    identity: u32,
+    sequence: i64,
+    sealing: u32,
+    certificate: String,
+    facts: String,
+    agent_version: &'a str,
+    boot: &'a str,
+}
+
+impl<'a> HelloLine<'a> {
+    fn new(hello: &'a Bind) -> Self {
+        Self {
+            instance: hello.instance.as_str(),
+            identity: hello.identity_generation.get(),
+            sequence: number(hello.highest_sequence.get()),
+            sealing: hello.sealing.generation.get(),
+            certificate: to_hex(&hello.sealing.certificate),
+            facts: to_hex(&hello.facts),
+            agent_version: &hello.agent_version,
+            boot: &hello.boot,
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Tasks, jobs and the operation log, as they are read.
+
+use opencpm_domain::{Advice, GatewayId, InstanceId, JobId, JobState, TaskId, Timestamp, to_hex};
+use opencpm_operations::port::{Deliverable, DeliverableJob, StoreError};
+use opencpm_operations::row::{JobRow, LogEntry, LogQuery, Page, TaskRow};
+use opencpm_protocol::seal::SealedJob;
+use sqlx::query;
+use sqlx::sqlite::SqliteRow;
+
+use super::column::{json, number, read, read_optional, time};
+use super::session::Session;
+
+pub(super) async fn task(
+    session: &mut Session,
+    task: TaskId,
+) -> Result<Option<(TaskRow, Vec<JobRow>)>, StoreError> {
+    let select =
+        query("SELECT id AS task, account, action, uin, created, deadline FROM task WHERE id = ?1");
+    let Some(row) = session.row(select.bind(number(task.get()))).await? else { return Ok(None) };
+    let select = query("SELECT * FROM job WHERE task = ?1 ORDER BY position");
+    let jobs = session.rows(select.bind(number(task.get()))).await?;
+    Ok(Some((load_task(&row)?, load_jobs(&jobs)?)))
+}
+
+pub(super) async fn log(
+    session: &mut Session,
+    query: &LogQuery,
+) -> Result<Page<LogEntry>, StoreError> {
+    macro_rules! matching {
+        () => {
+            "FROM job WHERE job.instance = ?1 AND job.created >= ?2 AND job.created < ?3
+                 AND job.account = ?4"
+        };
+    }
+    let filter = |sql: &'static str| {
+        sqlx::query(sql)
+            .bind(query.instance.as_str())
+            .bind(time(query.from))
+            .bind(time(query.before))
+            .bind(number(query.account.get()))
+    };
+    let total = session.row(filter(concat!("SELECT count(*) AS total ", matching!()))).await?;
+    let total = total.ok_or(StoreError::Corrupt("an aggregate without a row"))?;
+    // The job repeats its task's account, start and deadline.
+    let page = filter(concat!(
+        "SELECT job.*, (SELECT action FROM task WHERE task.id = job.task) AS action,
+             (SELECT uin FROM task WHERE task.id = job.task) AS uin ",
+        matching!(),
+        " ORDER BY job.created DESC, job.number DESC LIMIT ?5 OFFSET ?6"
+    ));
+    let page = page.bind(number(query.limit)).bind(number(query.offset));
+    let rows = session.rows(page).await?;
+    let entry = |row| Ok(LogEntry { task: load_task(row)?, job: load_job(row)? });
+    Ok(Page {
+        total: read(&total, "total")?,
+        items: rows.iter().map(entry).collect::<Result<_, StoreError>>()?,
+    })
+}
+
+pub(super) async fn jobs(session: &mut Session, jobs: &[JobId]) -> Result<Vec<JobRow>, StoreError> {
+    let select = query("SELECT * FROM job WHERE id IN (SELECT unhex(value) FROM json_each(?1))");
+    load_jobs(&session.rows(select.bind(json(&hex(jobs))?)).await?)
+}
+
+pub(super) async fn open_jobs(
+    session: &mut Session,
+    instances: &[InstanceId],
+) -> Result<Vec<JobRow>, StoreError> {
+    let ids: Vec<_> = instances.iter().map(InstanceId::as_str).collect();
+    let select = query(
+        "SELECT * FROM job WHERE status = 4 AND instance IN (SELECT value FROM json_each(?1))",
+    );
+    load_jobs(&session.rows(select.bind(json(&ids)?)).await?)
+}
+
+pub(super) async fn later_jobs(
+    session: &mut Session,
+    jobs: &[JobId],
+) -> Result<Vec<(JobId, JobState)>, StoreError> {
+    let select = query(
+        "SELECT earlier.id AS earlier, job.*
+         FROM (SELECT DISTINCT unhex(value) AS id FROM json_each(?1)) AS asked
+         JOIN job AS earlier ON earlier.id = asked.id
+         JOIN job ON job.instance = earlier.instance AND job.sequence > earlier.sequence
+         ORDER BY earlier.number, job.sequence",
+    );
+    let rows = session.rows(select.bind(json(&hex(jobs))?)).await?;
+    rows.iter().map(|row| Ok((read(row, "earlier")?, load_state(row)?))).collect()
+}
+
+pub(super) async fn deliverable(
+    session: &mut Session,
+    gateway: GatewayId,
+    filter: Deliverable,
+    limit: u32,
+) -> Result<Vec<DeliverableJob>, StoreError> {
+    // SQLite keeps the order of a cross join: first the few jobs, not the gateway's many devices.
+    // The sign keeps it from walking through all jobs in order of their numbers.
+    macro_rules! deliverable {
+        ($condition:literal) => {
+            concat!(
+                "SELECT job.*, sealed.enc, sealed.ciphertext, device.epoch
+                 FROM job CROSS JOIN device ON device.instance = job.instance
+                 LEFT JOIN sealed ON sealed.job = job.number
+                 WHERE job.status = 4 AND device.gateway = ?1 AND ",
+                $condition,
+                " ORDER BY +job.number LIMIT ?3"
+            )
+        };
+    }
+    let select = match filter {
+        Deliverable::Jobs(jobs) => {
+            query(deliverable!("job.id IN (SELECT unhex(value) FROM json_each(?2))"))
+                .bind(gateway.as_bytes().as_slice())
+                .bind(json(&hex(&jobs))?)
+        }
+        Deliverable::Devices(devices) => {
+            let ids: Vec<_> = devices.iter().map(InstanceId::as_str).collect();
+            query(deliverable!("job.instance IN (SELECT value FROM json_each(?2))"))
+                .bind(gateway.as_bytes().as_slice())
+                .bind(json(&ids)?)
+        }
+        Deliverable::NotAttemptedSince(since) => {
+            query(deliverable!("coalesce(job.last_attempt, 0) < ?2"))
+                .bind(gateway.as_bytes().as_slice())
+                .bind(time(since))
+        }
+    };
+    let rows = session.rows(select.bind(limit)).await?;
+    rows.iter().map(load_deliverable).collect()
+}
+
+pub(super) async fn overdue(
+    session: &mut Session,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<JobRow>, StoreError> {
+    let select = query(
+        "SELECT * FROM job WHERE status = 4 AND deadline <= ?1 ORDER BY deadline, number LIMIT ?2",
+    );
+    load_jobs(&session.rows(select.bind(time(now)).bind(limit)).await?)
+}
+
+fn hex(jobs: &[JobId]) -> Vec<String> {
+    jobs.iter().map(|job| to_hex(job.as_bytes())).collect()
+}
+
+fn load_task(row: &SqliteRow) -> Result<TaskRow, StoreError> {
+    Ok(TaskRow {
+        task: read(row, "task")?,
+        account: read(row, "account")?,
+        action: read(row, "action")?,
+        uin: read(row, "uin")?,
+        created: read(row, "created")?,
+        deadline: read(row, "deadline")?,
+    })
+}
+
+fn load_jobs(rows: &[SqliteRow]) -> Result<Vec<JobRow>, StoreError> {
+    rows.iter().map(load_job).collect()
+}
+
+fn load_deliverable(row: &SqliteRow) -> Result<DeliverableJob, StoreError> {
+    let sealed = SealedJob { enc: read(row, "enc")?, ciphertext: read(row, "ciphertext")? };
+    Ok(DeliverableJob {
+        job: JobRow { sealed: Some(sealed), ..load_job(row)? },
+        epoch: read(row, "epoch")?,
+    })
+}
+
+fn load_job(row: &SqliteRow) -> Result<JobRow, StoreError> {
+    Ok(JobRow {
+        number: read(row, "number")?,
+        job: read(row, "id")?,
+        task: read(row, "task")?,
+        instance: read(row, "instance")?,
+        account: read(row, "account")?,
+        sequence: read(row, "sequence")?,
+        identity_generation: read(row, "identity_generation")?,
+        sealing_generation: read(row, "sealing_generation")?,
+        verb: read(row, "verb")?,
+        issued_at: read(row, "issued_at")?,
+        not_after: read(row, "not_after")?,
+        deadline: read(row, "deadline")?,
+        authority: read(row, "authority")?,
+        sealed: None,
+        state: load_state(row)?,
+        report: read_optional(row, "report")?,
+        mac: read(row, "mac")?,
+        version: read(row, "version")?,
+    })
+}
+
+fn load_state(row: &SqliteRow) -> Result<JobState, StoreError> {
+    let attempts = read(row, "attempts")?;
+    match (read::<u8>(row, "status")?, attempts) {
+        (4, 0) => Ok(JobState::Ready),
+        (4, attempts) => Ok(JobState::Attempted { attempts }),
+        (1, attempts) => Ok(JobState::Succeeded {
+            attempts,
+            ended: read(row, "ended")?,
+            applied: read(row, "applied")?,
+            advice: load_advice(row)?,
+            corrected: read(row, "corrected")?,
+        }),
+        (2, attempts) => Ok(JobState::Failed {
+            attempts,
+            ended: read(row, "ended")?,
+            reason: read(row, "reason")?,
+            corrected: read(row, "corrected")?,
+        }),
+        _ => Err(StoreError::Corrupt("status")),
+    }
+}
+
+fn load_advice(row: &SqliteRow) -> Result<Vec<Advice>, StoreError> {
+    let numbers: Option<String> = read_optional(row, "advice")?;
+    let numbers = numbers.as_deref().map(serde_json::from_str::<Vec<u16>>);
+    let numbers = numbers.transpose().map_err(|_| StoreError::Corrupt("advice"))?;
+    let advice = numbers.unwrap_or_default().into_iter().map(Advice::from_number);
+    advice.collect::<Option<_>>().ok_or(StoreError::Corrupt("advice"))
+}

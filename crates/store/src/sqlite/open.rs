@@ -1,0 +1,176 @@
+//! Opening the file: rights, the lock against a second process, settings, migrations.
+
+use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use opencpm_operations::port::StoreError;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Row, SqliteConnection};
+
+use super::session::store_error;
+
+/// Why a store could not be opened, as the source of [`StoreError::Unavailable`].
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// SQLite is for one process: another one has this store open.
+    #[error("{} is in use by another process", .0.display())]
+    InUse(PathBuf),
+    /// The lock file cannot be made or locked.
+    #[error("cannot lock {}", .0.display())]
+    Lock(PathBuf, #[source] io::Error),
+    /// The directory cannot be made.
+    #[error("cannot make the directory {}", .0.display())]
+    Directory(PathBuf, #[source] io::Error),
+    /// The file cannot be made or given its rights.
+    #[error("cannot make {} readable and writable by its owner only", .0.display())]
+    File(PathBuf, #[source] io::Error),
+}
+
+/// What a store needs of its file.
+pub(super) struct Opened {
+    /// Held while the store is open.
+    pub(super) lock: Arc<File>,
+    /// The only connection that may write.
+    pub(super) writer: SqliteConnection,
+    /// Connections that cannot write.
+    pub(super) readers: SqlitePool,
+}
+
+/// Makes the directory and the file where they are absent, readable by the owner only.
+pub(super) async fn open(path: &Path) -> Result<Opened, StoreError> {
+    let unavailable = |error: OpenError| StoreError::Unavailable(Box::new(error));
+    private_directory(path).map_err(unavailable)?;
+    let lock = Arc::new(lock(path).map_err(unavailable)?);
+    private_file(path).map_err(unavailable)?;
+    let writers = SqlitePoolOptions::new().max_connections(1);
+    let writers = writers.connect_with(writer_options(path)).await.map_err(store_error)?;
+    migrate(&writers).await?;
+    let writer = writers.acquire().await.map_err(store_error)?.detach();
+    let readers = SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .acquire_timeout(Duration::from_secs(5))
+        .connect_with(reader_options(path))
+        .await
+        .map_err(store_error)?;
+    Ok(Opened { lock, writer, readers })
+}
+
+const READERS: u32 = 4;
+
+/// "OCPM", as the first migration sets it.
+const APPLICATION: i64 = 0x4f43_504d;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+fn private_directory(path: &Path) -> Result<(), OpenError> {
+    let Some(directory) = path.parent().filter(|d| !d.as_os_str().is_empty()) else {
+        return Ok(());
+    };
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+    made.map_err(|e| OpenError::Directory(directory.into(), e))
+}
+
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let lock_path = beside(path, ".lock");
+    let file = private(&lock_path).map_err(|e| OpenError::Lock(lock_path.clone(), e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.into())),
+        Err(TryLockError::Error(error)) => Err(OpenError::Lock(lock_path, error)),
+    }
+}
+
+/// SQLite gives the files that it puts beside the database the same mode.
+fn private_file(path: &Path) -> Result<(), OpenError> {
+    private(path).map(drop).map_err(|e| OpenError::File(path.into(), e))
+}
+
+fn private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let file =
+        options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    if file.metadata()?.permissions().mode() & 0o077 != 0 {
+        file.set_permissions(Permissions::from_mode(0o600))?;
+    }
+    Ok(file)
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn writer_options(path: &Path) -> SqliteConnectOptions {
+    options(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        // What is deleted is overwritten, see `scrub`.
+        .pragma("secure_delete", "ON")
+}
+
+fn reader_options(path: &Path) -> SqliteConnectOptions {
+    options(path).read_only(true)
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(1))
+        // Nothing of ours goes to temporary files.
+        .pragma("temp_store", "MEMORY")
+        .disable_statement_logging()
+}
+
+async fn migrate(database: &SqlitePool) -> Result<(), StoreError> {
+    refuse_foreign(database).await?;
+    match MIGRATIONS.run(database).await {
+        Ok(()) => Ok(()),
+        Err(MigrateError::VersionMissing(_)) => Err(newer(database).await?),
+        Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
+            Err(store_error(error))
+        }
+        Err(MigrateError::VersionMismatch(_)) => {
+            Err(StoreError::Corrupt("its schema was made by another edition of a migration"))
+        }
+        Err(other) => Err(StoreError::Unavailable(Box::new(other))),
+    }
+}
+
+/// A database with tables that is not ours is left alone.
+async fn refuse_foreign(database: &SqlitePool) -> Result<(), StoreError> {
+    let tables = number(database, "SELECT count(*) FROM sqlite_schema").await?;
+    let application = number(database, "PRAGMA application_id").await?;
+    // Only the bookkeeping table of the migrations: the first start was interrupted.
+    let begun = tables <= 2
+        && number(
+            database,
+            "SELECT count(*) FROM sqlite_schema WHERE tbl_name = '_sqlx_migrations'",
+        )
+        .await?
+            == tables;
+    if application == APPLICATION || begun {
+        Ok(())
+    } else {
+        Err(StoreError::Corrupt("the database belongs to another program"))
+    }
+}
+
+async fn newer(database: &SqlitePool) -> Result<StoreError, StoreError> {
+    let found = number(database, "SELECT max(version) FROM _sqlx_migrations").await?;
+    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
+    Ok(StoreError::Newer { found, known })
+}
+
+async fn number(database: &SqlitePool, sql: &'static str) -> Result<i64, StoreError> {
+    let row = sqlx::query(sql).fetch_one(database).await.map_err(store_error)?;
+    row.try_get(0).map_err(store_error)
+}

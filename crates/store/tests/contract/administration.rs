@@ -1,0 +1,208 @@
+//! Accounts, keys, tokens and devices are changed with an audit entry, or not at all.
+
+use opencpm_domain::{DeviceStatus, Ending, Generation, OperateStatus, Timestamp};
+use opencpm_operations::port::{AdminChange, Administered, Change};
+use opencpm_operations::row::{
+    Attributes, Connection, Device, DeviceAuthority, Fingerprint, JobChange, Tag,
+};
+
+use super::world::{
+    World, account, api_key, app, audit, first_start, id, next, nonce, secret_id, span, token,
+};
+
+pub(crate) async fn a_store_is_initialised_once(world: &mut World) {
+    let first = first_start(world.now());
+    assert_eq!(world.store.deployment().await.unwrap().as_ref(), Some(&first.deployment));
+    let mut second = first.clone();
+    second.deployment.statement = vec![9];
+    second.account = account(2);
+    assert!(!world.store.create_deployment(second).await.unwrap());
+    assert_eq!(world.store.deployment().await.unwrap(), Some(first.deployment));
+    assert_eq!(world.store.accounts().await.unwrap(), [account(1)]);
+}
+
+pub(crate) async fn a_statement_is_replaced_by_a_newer_one_only(world: &mut World) {
+    for (generation, statement) in [(3, 3), (2, 2), (3, 4)] {
+        let generation = Generation::new(generation).unwrap();
+        world.store.put_statement(generation, vec![statement]).await.unwrap();
+    }
+    let row = world.store.deployment().await.unwrap().unwrap();
+    assert_eq!((row.generation.get(), row.statement), (3, vec![3]));
+}
+
+pub(crate) async fn keys_are_read_with_their_account(world: &mut World) {
+    let mut blocked = account(1);
+    blocked.blocked = true;
+    world.administer(Change::ModifyAccount(blocked.clone())).await;
+    let found = world.store.api_key(&secret_id("AKID1")).await.unwrap();
+    assert_eq!(found, Some((api_key("AKID1", 1), blocked)));
+    assert_eq!(world.store.api_key(&secret_id("AKID2")).await.unwrap(), None);
+}
+
+pub(crate) async fn what_exists_is_not_created_again(world: &mut World) {
+    let device = Change::CreateDevice(Box::new(ahead("cpm-1")));
+    assert_eq!(world.administer(device.clone()).await, Administered::Done);
+    let mut renamed = account(1);
+    renamed.name = "other".into();
+    let existing = [
+        Change::CreateAccount(renamed),
+        Change::CreateApiKey(api_key("AKID1", 1)),
+        Change::CreateEnrolmentToken(token(1, world.now())),
+        device,
+    ];
+    for change in existing {
+        assert_eq!(world.administer(change).await, Administered::Exists);
+    }
+    assert_eq!(world.store.accounts().await.unwrap(), [account(1)]);
+}
+
+pub(crate) async fn what_is_missing_is_not_changed(world: &mut World) {
+    let mut orphan = ahead("cpm-1");
+    orphan.authority.account = app(9);
+    let mut other_token = token(1, world.now());
+    other_token.hash = [1; 32];
+    other_token.device = Some(id("cpm-unknown"));
+    let authority = ahead("cpm-unknown").authority;
+    let missing = [
+        Change::ModifyAccount(account(9)),
+        Change::CreateApiKey(api_key("AKID9", 9)),
+        Change::ModifyApiKey(api_key("AKID9", 1)),
+        Change::ModifyApiKey(api_key("AKID1", 9)),
+        Change::CreateDevice(Box::new(orphan)),
+        Change::ModifyAttributes(id("cpm-unknown"), Box::default()),
+        Change::ModifyAuthority { authority, signature: [0; 64], jobs: vec![] },
+        Change::CreateEnrolmentToken(other_token),
+    ];
+    for change in missing {
+        assert_eq!(world.administer(change.clone()).await, Administered::Missing, "{change:?}");
+    }
+}
+
+pub(crate) async fn a_replayed_request_changes_nothing(world: &mut World) {
+    let expires = world.now() + span(600);
+    let change = |number, nonce, fingerprint| AdminChange {
+        what: Change::CreateAccount(account(number)),
+        audit: audit(expires, "CreateAccount"),
+        nonce,
+        fingerprint,
+    };
+    let used = Some(nonce(1, expires));
+    let seen = Some(Fingerprint { hash: [1; 32], expires });
+    let store = &world.store;
+    let refused = change(1, used.clone(), seen.clone());
+    assert_eq!(store.administer(refused).await.unwrap(), Administered::Exists);
+    let first = change(2, used.clone(), seen.clone());
+    assert_eq!(store.administer(first).await.unwrap(), Administered::Done);
+    for again in [change(3, used, None), change(3, None, seen)] {
+        assert_eq!(store.administer(again).await.unwrap(), Administered::Replayed);
+    }
+    assert_eq!(store.accounts().await.unwrap(), [account(1), account(2)]);
+}
+
+pub(crate) async fn keys_are_listed_of_one_account_or_of_all(world: &mut World) {
+    world.administer(Change::CreateAccount(account(2))).await;
+    let mut changed = api_key("AKID2", 2);
+    world.administer(Change::CreateApiKey(changed.clone())).await;
+    changed.disabled = true;
+    changed.scope.actions = None;
+    changed.token_hash = None;
+    changed.expires = None;
+    assert_eq!(world.administer(Change::ModifyApiKey(changed.clone())).await, Administered::Done);
+    let all = world.store.api_keys(None).await.unwrap();
+    assert_eq!(all, [api_key("AKID1", 1), changed.clone()]);
+    assert_eq!(world.store.api_keys(Some(app(2))).await.unwrap(), [changed]);
+    assert_eq!(world.store.api_keys(Some(app(3))).await.unwrap(), []);
+}
+
+pub(crate) async fn attributes_are_read_as_they_were_written(world: &mut World) {
+    let device = ahead("cpm-1");
+    world.administer(Change::CreateDevice(Box::new(device.clone()))).await;
+    assert_eq!(world.device(&id("cpm-1")).await, device);
+    let attributes = unusual_attributes();
+    let change = Change::ModifyAttributes(id("cpm-1"), Box::new(attributes.clone()));
+    assert_eq!(world.administer(change).await, Administered::Done);
+    assert_eq!(world.device(&id("cpm-1")).await, Device { attributes, ..device });
+}
+
+pub(crate) async fn a_retired_device_keeps_no_open_job(world: &mut World) {
+    let ids = world.devices(&["cpm-1"]).await;
+    let jobs = world.accept(100, &ids).await;
+    let mut authority = world.device(&ids[0]).await.authority;
+    authority.retired = true;
+    let retire = |jobs: Vec<JobChange>| Change::ModifyAuthority {
+        authority: authority.clone(),
+        signature: [9; 64],
+        jobs,
+    };
+    assert_eq!(world.administer(retire(vec![])).await, Administered::Missing);
+    let state = jobs[0].state.clone().end_unreported(Ending::Retired, world.now()).unwrap();
+    let mut stale = next(&jobs[0], state.clone());
+    stale.version += 1;
+    assert_eq!(world.administer(retire(vec![stale])).await, Administered::Missing);
+    assert!(!world.device(&ids[0]).await.authority.retired);
+
+    let end = next(&jobs[0], state.clone());
+    assert_eq!(world.administer(retire(vec![end])).await, Administered::Done);
+    let device = world.device(&ids[0]).await;
+    assert_eq!((device.authority, device.signature), (authority, [9; 64]));
+    assert_eq!((device.connection, device.has_open_job), (Connection::None, false));
+    assert_eq!(world.jobs(100).await[0].state, state);
+}
+
+pub(crate) async fn an_outdated_signature_is_not_written(world: &mut World) {
+    let ids = world.devices(&["cpm-1"]).await;
+    let mut authority = world.device(&ids[0]).await.authority;
+    authority.identity = Some(super::world::identity(&ids[0], 2));
+    let change = Change::ModifyAuthority { authority, signature: [9; 64], jobs: vec![] };
+    assert_eq!(world.administer(change).await, Administered::Missing);
+    assert_eq!(world.device(&ids[0]).await.signature, [2; 64]);
+}
+
+/// A device that was never enrolled.
+pub(crate) fn ahead(instance: &str) -> Device {
+    Device {
+        authority: DeviceAuthority {
+            instance: id(instance),
+            account: app(1),
+            identity: None,
+            retired: false,
+            quarantined: false,
+        },
+        signature: [1; 64],
+        attributes: Attributes::default(),
+        sealing: None,
+        highest_sequence: opencpm_domain::Sequence::default(),
+        facts: None,
+        agent_version: String::new(),
+        last_seen: None,
+        connection: Connection::None,
+        has_open_job: false,
+    }
+}
+
+fn unusual_attributes() -> Attributes {
+    Attributes {
+        alias: "Büro '; DROP TABLE device; -- %_".into(),
+        lan_ip: "10.0.0.1".into(),
+        wan_ip: "2001:db8::1".into(),
+        mgt_ip: "192.0.2.1".into(),
+        device_status: DeviceStatus::Isolated,
+        operate_status: OperateStatus::Rebooting,
+        os_type_id: 1,
+        raid_id: 2,
+        zone_id: 3,
+        zone: "zone-1".into(),
+        project_id: 4,
+        vpc_id: 5,
+        subnet_id: 6,
+        un_vpc_id: "vpc-7".into(),
+        un_subnet_id: "subnet-8".into(),
+        deliver_time: Some(Timestamp::from_secs(1)),
+        deadline: Some(Timestamp::from_micros(2)),
+        is_vpc_gateway: true,
+        auto_renew: true,
+        device_class: "S1".into(),
+        device_class_code: "code".into(),
+        tags: vec![Tag { key: "\"quoted\"".into(), value: "数据".into() }],
+    }
+}

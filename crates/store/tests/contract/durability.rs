@@ -1,0 +1,47 @@
+//! What was answered is on disk.
+
+use opencpm_operations::row::{Acceptance, Fingerprint};
+
+use super::world::{World, nonce, span};
+
+pub(crate) async fn what_was_accepted_survives_a_crash(world: &mut World) {
+    let ids = world.devices(&["cpm-1", "cpm-2"]).await;
+    let jobs = world.accept(100, &ids).await;
+    world.crash().await;
+    assert_eq!(world.jobs(100).await, jobs);
+    assert!(world.device(&ids[0]).await.has_open_job);
+    world.succeed(&jobs[0]).await;
+    world.crash().await;
+    assert!(!world.jobs(100).await[0].state.is_open());
+}
+
+pub(crate) async fn a_nonce_is_still_used_after_reopening(world: &mut World) {
+    let ids = world.devices(&["cpm-1"]).await;
+    let mut task = world.task(100, &ids).await;
+    task.nonce = Some(nonce(1, world.now() + span(600)));
+    assert_eq!(world.store.accept(task.clone()).await.unwrap(), Acceptance::Accepted);
+    world.reopen().await;
+    assert_eq!(world.store.accept(task.clone()).await.unwrap(), Acceptance::Replayed);
+    world.crash().await;
+    assert_eq!(world.store.accept(task).await.unwrap(), Acceptance::Replayed);
+}
+
+pub(crate) async fn expired_requests_are_forgotten_and_others_kept(world: &mut World) {
+    let ids = world.devices(&["cpm-1", "cpm-2", "cpm-3"]).await;
+    let start = world.now();
+    let mut tasks = Vec::new();
+    for (instance, number) in ids.iter().zip(1u64..) {
+        let mut task = world.task(number, std::slice::from_ref(instance)).await;
+        let expires = start + span(100 * number);
+        task.nonce = Some(nonce(number, expires));
+        task.fingerprint = Some(Fingerprint { hash: [u8::try_from(number).unwrap(); 32], expires });
+        assert_eq!(world.store.accept(task.clone()).await.unwrap(), Acceptance::Accepted);
+        tasks.push(task);
+    }
+    assert_eq!(world.store.prune_replay(start + span(200), 3).await.unwrap(), 3);
+    assert_eq!(world.store.prune_replay(start + span(200), 3).await.unwrap(), 1);
+    assert_eq!(world.store.prune_replay(start + span(200), 3).await.unwrap(), 0);
+    let last = tasks.pop().unwrap();
+    assert_eq!(world.store.accept(last).await.unwrap(), Acceptance::Replayed);
+    assert_eq!(world.store.accept(tasks.remove(0)).await.unwrap(), Acceptance::IdTaken);
+}
