@@ -40,6 +40,7 @@ enum State {
 struct Peer {
     instance: InstanceId,
     identity: VerifyingKey,
+    generation: Generation,
 }
 
 /// What happened.
@@ -223,14 +224,7 @@ impl ServerConversation {
                 Ok((State::Enrolling, vec![self.enrolment(&enrol)?]))
             }
             (State::Live(peer), ToServer::Report(report)) => {
-                let claim =
-                    report.verify(&peer.identity).map_err(|e| Breach::Signature("report", e))?;
-                if claim.instance != peer.instance || claim.deployment != self.deployment {
-                    return Err(Breach::Other("device"));
-                }
-                if let Some(next) = &claim.next_sealing {
-                    check_certificate(next, &peer.identity)?;
-                }
+                self.check_report(&peer, &report)?;
                 Ok((State::Live(peer), vec![ServerStep::Report(Box::new(report))]))
             }
             (State::Live(peer), ToServer::SealingKey(certificate)) => {
@@ -241,6 +235,23 @@ impl ServerConversation {
             (_, ToServer::Enrol(_)) => Err(Breach::OutOfTurn("an enrolment")),
             (_, ToServer::Report(_)) => Err(Breach::OutOfTurn("a report")),
             (_, ToServer::SealingKey(_)) => Err(Breach::OutOfTurn("a sealing key")),
+        }
+    }
+
+    /// A report that was signed before the device enrolled again is let through unchecked: an API
+    /// node checks it with the former key, which it keeps.
+    fn check_report(&self, peer: &Peer, report: &Signed<Report>) -> Result<(), Breach> {
+        let claim = unverified("report", report)?;
+        if claim.instance != peer.instance || claim.deployment != self.deployment {
+            return Err(Breach::Other("device"));
+        }
+        if claim.identity_generation < peer.generation {
+            return Ok(());
+        }
+        report.verify(&peer.identity).map_err(|e| Breach::Signature("report", e))?;
+        match &claim.next_sealing {
+            Some(next) => check_certificate(next, &peer.identity),
+            None => Ok(()),
         }
     }
 
@@ -274,7 +285,11 @@ impl ServerConversation {
             return Err(Breach::Other("identity key"));
         }
         check_certificate(&hello.sealing, &known.identity)?;
-        let peer = Peer { instance: hello.instance.clone(), identity: known.identity };
+        let peer = Peer {
+            instance: hello.instance.clone(),
+            identity: known.identity,
+            generation: known.generation,
+        };
         Ok((State::Binding(peer), vec![ServerStep::Bind(Box::new(hello))]))
     }
 }
