@@ -91,11 +91,10 @@ fn a_job_that_was_moved_changed_or_forged_is_refused_by_the_machine() {
     let attack = Attack::on_lab_with(2);
     let before = root_hash(&attack.device(1).root);
     let frozen = attack.freeze(0);
-    attack.client.reset(&[attack.id(0)], PASSWORD).expect("accepted");
+    let task = attack.client.reset(&[attack.id(0)], PASSWORD).expect("accepted");
     let (from, to) = (attack.id(0), attack.id(1));
 
     let fresh = ("id", "randomblob(16)");
-    let moved = attack.copy_job(from, to, &[]);
     let renamed = attack.copy_job(from, to, &[fresh, ("sequence", "sequence + 1")]);
     let longer = attack.copy_job(
         from,
@@ -112,6 +111,13 @@ fn a_job_that_was_moved_changed_or_forged_is_refused_by_the_machine() {
         to,
         &[fresh, ("sequence", "sequence + 4"), ("authority", "randomblob(8)")],
     );
+
+    // The job itself, given to the other device: last, because it is gone from the first.
+    attack.database.execute(&format!(
+        "UPDATE job SET instance = '{to}', attempts = 0, last_attempt = NULL,
+             sequence = sequence + 5 WHERE task = {task}"
+    ));
+    let moved = attack.client.wait(task, LIMIT);
 
     for data in [&moved, &renamed, &longer, &forged] {
         assert!(reason(data).starts_with("seal_invalid"), "{data}");

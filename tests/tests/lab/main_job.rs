@@ -61,8 +61,12 @@ fn a_device_of_another_account_is_as_if_unknown() {
         let message = refusal["message"].as_str().expect("a message");
         assert_eq!(message.replace(unknown, "ID"), "(10001)ID: there is no such device");
     }
-    let task = lab.other_client().reset(&[foreign], "N3w!pass@word").expect("its owner may");
-    let refusal = lab.client().call("DescriptionOperationResult", &[("taskId", &task.to_string())]);
+    // Its owner is told what is the matter with it.
+    let refusal = lab.other_client().reset(&[foreign], "N3w!pass@word").expect_err("refused");
+    assert_eq!(refusal["code"], 12006, "{refusal}");
+
+    let task = lab.client().reset(&lab.alive(), "N3w!pass@word").expect("accepted").to_string();
+    let refusal = lab.other_client().call("DescriptionOperationResult", &[("taskId", &task)]);
     assert_eq!(refusal["code"], 10001, "{refusal}");
 }
 
