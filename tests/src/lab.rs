@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use tempfile::TempDir;
 
-use crate::{Client, binaries, eventually};
+use crate::{Client, Database, binaries, eventually};
 
 /// What the lab writes when it is ready.
 #[derive(Clone, Debug, Deserialize)]
@@ -120,6 +120,24 @@ impl Lab {
     /// The processes of the agents: the lab's children.
     pub fn agents(&self) -> Vec<Pid> {
         children(self.child.id())
+    }
+
+    /// The agent of one device.
+    pub fn agent_of(&self, device: &Device) -> Pid {
+        let root = device.root.as_os_str().as_encoded_bytes();
+        let is_its = |pid: &Pid| {
+            let path = format!("/proc/{}/cmdline", pid.as_raw_pid());
+            let line = std::fs::read(path).unwrap_or_default();
+            line.windows(root.len()).any(|window| window == root)
+        };
+        eventually("the device's agent", Duration::from_secs(20), || {
+            self.agents().into_iter().find(is_its)
+        })
+    }
+
+    /// Write access to the server's database.
+    pub fn database(&self) -> Database {
+        Database::below(self.dir.path())
     }
 
     /// Ends the lab in good order and returns what it said on standard error.

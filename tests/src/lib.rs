@@ -10,10 +10,12 @@
 
 pub mod binaries;
 mod client;
+mod database;
 mod lab;
 mod shadow;
 
 pub use client::Client;
+pub use database::Database;
 pub use lab::{Device, Lab, OtherAccount, Ready};
 pub use shadow::{root_hash, verifies};
 
