@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use tempfile::TempDir;
 
-use crate::{Client, Database, binaries, eventually};
+use crate::{Client, Database, binaries, eventually, mortal};
 
 /// What the lab writes when it is ready.
 #[derive(Clone, Debug, Deserialize)]
@@ -70,7 +70,7 @@ impl Lab {
         let dir = tempfile::Builder::new().prefix("lab").tempdir().expect("a scratch directory");
         let ready_file = dir.path().join("ready.json");
         let log = std::fs::File::create(dir.path().join("lab.log")).expect("a log");
-        let mut command = Command::new(binaries::opencpm());
+        let mut command = mortal(binaries::opencpm());
         command.arg("lab").args(["--agents", &agents.to_string()]);
         command.arg("--dir").arg(dir.path().join("lab")).arg("--ready-file").arg(&ready_file);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);

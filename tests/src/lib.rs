@@ -12,11 +12,15 @@ pub mod binaries;
 mod client;
 mod database;
 mod lab;
+mod process;
+mod service;
 mod shadow;
 
 pub use client::Client;
 pub use database::Database;
 pub use lab::{Device, Lab, OtherAccount, Ready};
+pub use process::mortal;
+pub use service::Service;
 pub use shadow::{root_hash, verifies};
 
 use std::time::{Duration, Instant};
