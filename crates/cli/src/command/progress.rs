@@ -69,11 +69,12 @@ pub(crate) async fn wait_for(
                     return Ok((data, result));
                 }
             }
-            Err(error) if failures >= PATIENCE => return Err(error),
-            Err(error) => {
+            // A service that starts again answers soon; one that refuses will not change its mind.
+            Err(error @ ClientError::NoAnswer { .. }) if failures < PATIENCE => {
                 failures += 1;
                 tracing::warn!(error = crate::output::chain(&error), "asking again");
             }
+            Err(error) => return Err(error),
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
