@@ -20,9 +20,8 @@ use value::{address, app_id, host_and_port, offset, user};
 /// Looked at unless another file is named; may be absent.
 const DEFAULT_FILE: &str = "/etc/opencpm/opencpm.toml";
 
-/// Variables of the same prefix that configure other things: the client's.
-const NOT_OURS: &[&str] =
-    &["config", "profile", "endpoint", "ca", "credentials", "secret_id", "secret_key", "token"];
+/// The keys outside of any section.
+const TOP: &[&str] = &["dir", "roles"];
 
 /// Everything that an operator can choose.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -203,7 +202,12 @@ impl Default for Config {
 impl Config {
     /// Reads file, environment and flags, and checks the values.
     pub(crate) fn load(flags: &Flags) -> Result<Self, ConfigError> {
-        let variables = Env::prefixed("OPENCPM_").ignore(NOT_OURS).split("__");
+        // Other variables of this prefix are the client's, or somebody else's.
+        let is_ours = |name: &str| {
+            name.contains("__") || TOP.iter().any(|top| name.eq_ignore_ascii_case(top))
+        };
+        let variables =
+            Env::prefixed("OPENCPM_").filter(move |name| is_ours(name.as_str())).split("__");
         let mut all = Figment::from(Serialized::defaults(Self::default()));
         if let Some(file) = file(flags)? {
             all = all.merge(Toml::file_exact(file));

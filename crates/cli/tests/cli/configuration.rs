@@ -75,9 +75,11 @@ fn the_environment_wins_over_the_file_and_flags_win_over_both() {
 }
 
 #[test]
-fn the_clients_variables_do_not_disturb_the_service() {
+fn the_clients_variables_do_not_disturb_the_service_but_a_misspelt_one_does() {
     let variables = [("OPENCPM_ENDPOINT", "https://x"), ("OPENCPM_SECRET_KEY", "s")];
     Place::new().check("", &variables, &[]).succeeds();
+    let misspelt = [("OPENCPM_API__LISTEM", "127.0.0.1:1")];
+    Place::new().check("", &misspelt, &[]).complains(1, &["environment", "listem", "listen"]);
 }
 
 #[test]
