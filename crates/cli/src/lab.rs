@@ -82,7 +82,9 @@ pub(crate) fn run(order: Lab) -> Result<Exit, LabError> {
     let runtime = Builder::new_multi_thread().enable_all().build().map_err(LabError::Runtime)?;
     let ended = runtime.block_on(whole_life(&order, &program, &folder));
     drop(runtime);
-    folder.remove_own();
+    if ended.is_ok() {
+        folder.remove_own();
+    }
     ended
 }
 
@@ -174,7 +176,7 @@ Ctrl-C ends everything.",
 /// Where everything of a lab goes.
 struct Folder {
     path: PathBuf,
-    /// Nobody asked for it, so nobody needs it afterwards.
+    /// Nobody asked for it, so nobody needs it afterwards, unless something went wrong.
     own: bool,
 }
 

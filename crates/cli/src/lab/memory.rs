@@ -106,3 +106,34 @@ impl Remembered {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine(name: &str, entry: RootEntry) -> Machine {
+        let instance = InstanceId::parse(name).unwrap();
+        Machine { name: name.into(), instance, root: name.into(), alive: true, entry }
+    }
+
+    #[test]
+    fn a_lab_goes_on_with_its_ports_its_machines_and_its_other_account() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Memory::load(folder.path()).unwrap().is_none());
+        let address = |port| ([127, 0, 0, 1], port).into();
+        let addresses =
+            Addresses { https: address(1), http: Some(address(2)), agents: Some(address(3)) };
+        let key = NewKey { secret_id: "id".into(), secret_key: "key".into() };
+        let machines = Machines {
+            main: vec![machine("odd", RootEntry::Twice)],
+            other: machine("other", RootEntry::Usual),
+        };
+        Memory::keep(folder.path(), &addresses, &key, &machines).unwrap();
+        let memory = Memory::load(folder.path()).unwrap().unwrap();
+        assert_eq!(memory.ports, [1, 2, 3]);
+        assert_eq!(memory.other_key().secret_key.expose_secret(), "key");
+        let machines = memory.machines().unwrap();
+        assert_eq!(machines.main[0].entry, RootEntry::Twice);
+        assert_eq!(machines.other.instance.as_str(), "other");
+    }
+}
