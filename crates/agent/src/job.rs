@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use opencpm_domain::{Advice, JobId, Password, PasswordPolicy, Reason, Sequence, Timestamp};
+use opencpm_domain::{Advice, JobId, Password, PasswordPolicy, Reason, Sequence, Span, Timestamp};
 use opencpm_protocol::message::JobFrame;
 use opencpm_protocol::report::Report;
 use opencpm_protocol::seal::{self, SealContext, Verb};
@@ -36,9 +36,12 @@ enum Outcome {
     NotApplied(Reason),
 }
 
+/// Longer than any deadline, where no statement names the longest.
+const UNKNOWN_DEADLINE: Span = Span::from_secs(24 * 3600);
+
 impl Agent<'_> {
     /// Does the job, or answers from the record. `None` when a crash left it undecided and it
-    /// cannot be decided now.
+    /// cannot be decided now, or when it is one of too many that nobody of ours made.
     pub(crate) fn job(&mut self, frame: &JobFrame) -> Option<Signed<Report>> {
         if self.state.jobs.find(frame.job).is_some() {
             self.recover();
@@ -50,7 +53,13 @@ impl Agent<'_> {
         let (phase, outcome): (fn(_) -> _, _) = match self.accept(frame) {
             Ok(password) => (Phase::Reported, self.apply(frame, &password)),
             Err(Refusal::Authentic(reason)) => (Phase::Reported, Outcome::NotApplied(reason)),
-            Err(Refusal::Unproven(reason)) => (Phase::Refused, Outcome::NotApplied(reason)),
+            Err(Refusal::Unproven(reason)) if self.may_refuse() => {
+                (Phase::Refused, Outcome::NotApplied(reason))
+            }
+            Err(Refusal::Unproven(reason)) => {
+                tracing::error!(job = %frame.job, %reason, "too many refused jobs; not answered");
+                return None;
+            }
         };
         Some(self.settle(frame.job, frame.sequence, outcome, phase))
     }
@@ -94,7 +103,8 @@ impl Agent<'_> {
         }
         let verb = Verb::from_number(frame.verb).ok_or(Reason::UnsupportedJob)?;
         if frame.sequence <= self.state.jobs.highest {
-            return Err(Reason::StaleSequence);
+            let forgotten = self.state.jobs.may_be_forgotten(frame.sequence);
+            return Err(if forgotten { Reason::Forgotten } else { Reason::StaleSequence });
         }
         let authority = trust.authority(frame.authority).ok_or(Reason::AuthorityUnknown)?;
         let key = self.state.sealing.key(frame.sealing_generation);
@@ -116,6 +126,14 @@ impl Agent<'_> {
             tracing::warn!(job = %frame.job, error = &error as &dyn Error, "the seal does not open");
             Reason::SealInvalid
         })
+    }
+
+    /// A signed refusal says that the job was not done. It must be remembered as long as the true
+    /// job of that id could still come and be done.
+    fn may_refuse(&mut self) -> bool {
+        let longest = self.state.trust().map_or(UNKNOWN_DEADLINE, |trust| trust.longest_deadline);
+        let since = self.time() - longest;
+        self.state.jobs.make_room_for_refusal(since)
     }
 
     fn apply(&mut self, frame: &JobFrame, password: &Password) -> Outcome {

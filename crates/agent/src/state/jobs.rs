@@ -1,14 +1,14 @@
 //! The jobs that the agent was given: what it meant to do, what it reported, and the order.
 
 use minicbor::{Decode, Encode};
-use opencpm_domain::{JobId, Sequence};
+use opencpm_domain::{JobId, Sequence, Timestamp};
 use opencpm_protocol::report::Report;
 use opencpm_protocol::sign::Signed;
 
 use crate::apply::{EntryDigest, Intent};
 
 /// Outcomes that are remembered although nobody waits for them: enough for every duplicate that
-/// can still be on its way.
+/// can still be on its way. And as many refusals of jobs that anybody may have made.
 pub(super) const REMEMBERED: usize = 64;
 
 /// What the agent knows of jobs.
@@ -21,6 +21,9 @@ pub struct Jobs {
     /// Oldest first.
     #[n(1)]
     records: Vec<JobRecord>,
+    /// The highest sequence of a job whose outcome was forgotten.
+    #[cbor(n(2), with = "opencpm_protocol::wire", default)]
+    forgotten: Sequence,
 }
 
 /// One job.
@@ -50,10 +53,13 @@ pub enum Phase {
     /// Reported and acknowledged.
     #[n(2)]
     Kept(#[n(0)] Signed<Report>),
-    /// Refused before its seal was opened: anybody could have made it. Reported, and forgotten
-    /// when others need the room.
+    /// Refused before its seal was opened: anybody could have made it. Reported, and not
+    /// acknowledged.
     #[n(3)]
     Refused(#[n(0)] Signed<Report>),
+    /// The same, acknowledged.
+    #[n(4)]
+    RefusedKept(#[n(0)] Signed<Report>),
 }
 
 /// [`Intent`] on disk.
@@ -83,8 +89,15 @@ impl Phase {
     pub fn report(&self) -> Option<&Signed<Report>> {
         match self {
             Self::Intended(_) => None,
-            Self::Reported(report) | Self::Kept(report) | Self::Refused(report) => Some(report),
+            Self::Reported(report)
+            | Self::Kept(report)
+            | Self::Refused(report)
+            | Self::RefusedKept(report) => Some(report),
         }
+    }
+
+    const fn is_refused(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::RefusedKept(_))
     }
 }
 
@@ -115,11 +128,14 @@ impl Jobs {
     pub fn acknowledge(&mut self, jobs: &[JobId]) -> bool {
         let mut news = false;
         for record in self.records.iter_mut().filter(|record| jobs.contains(&record.job)) {
-            if let Phase::Reported(report) | Phase::Refused(report) = &record.phase {
-                record.phase = Phase::Kept(report.clone());
-                news = true;
-            }
+            record.phase = match &record.phase {
+                Phase::Reported(report) => Phase::Kept(report.clone()),
+                Phase::Refused(report) => Phase::RefusedKept(report.clone()),
+                _ => continue,
+            };
+            news = true;
         }
+        self.forget();
         news
     }
 
@@ -141,13 +157,41 @@ impl Jobs {
         self.records.iter().filter_map(waiting).collect()
     }
 
-    /// Facts that nobody has are never forgotten, the rest is when it is too much.
+    /// True where this job may have been done, and its outcome was forgotten since.
+    pub fn may_be_forgotten(&self, sequence: Sequence) -> bool {
+        sequence <= self.forgotten
+    }
+
+    /// Jobs that a crash left undecided and that nobody will decide any more.
+    pub fn give_up_unfinished(&mut self) {
+        for (job, sequence, _) in self.unfinished() {
+            self.remove(job);
+            self.forgotten = self.forgotten.max(sequence);
+        }
+    }
+
+    /// Makes room for another refusal by forgetting those from before `since`, when no job that
+    /// was refused then can still be open. False when there is none: a refusal that is not
+    /// remembered must not be signed, or the true job of that id could be done after it.
+    pub fn make_room_for_refusal(&mut self, since: Timestamp) -> bool {
+        let is_late = |report: &Signed<Report>| report.read_unverified().is_ok_and(|r| r.at < since);
+        self.records.retain(|record| {
+            !(record.phase.is_refused() && record.phase.report().is_some_and(is_late))
+        });
+        self.records.iter().filter(|record| record.phase.is_refused()).count() < REMEMBERED
+    }
+
+    /// Facts that nobody has are never forgotten, those that the server has when it is too much.
     fn forget(&mut self) {
-        let spare = |record: &JobRecord| matches!(record.phase, Phase::Kept(_) | Phase::Refused(_));
+        let spare = |record: &JobRecord| matches!(record.phase, Phase::Kept(_));
         let mut over = self.records.iter().filter(|r| spare(r)).count().saturating_sub(REMEMBERED);
+        let forgotten = &mut self.forgotten;
         self.records.retain(|record| {
             let goes = over > 0 && spare(record);
-            over -= usize::from(goes);
+            if goes {
+                over -= 1;
+                *forgotten = record.sequence.max(*forgotten);
+            }
             !goes
         });
     }
@@ -156,7 +200,7 @@ impl Jobs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use opencpm_domain::{DeploymentId, Generation, InstanceId, Timestamp};
+    use opencpm_domain::{DeploymentId, Generation, InstanceId};
     use opencpm_protocol::key::SigningKey;
 
     fn job(number: u8) -> JobId {
@@ -183,14 +227,37 @@ mod tests {
     #[test]
     fn what_nobody_knows_is_never_forgotten() {
         let mut jobs = Jobs::default();
-        jobs.record(job(0), Sequence::new(1), Phase::Reported(report(0)));
-        for number in 1..=200 {
-            let phase = Phase::Refused(report(number));
-            jobs.record(job(number), Sequence::new(1), phase);
+        for number in 0..=200 {
+            jobs.record(job(number), Sequence::new(1), Phase::Reported(report(number)));
         }
-        assert!(jobs.find(job(0)).is_some());
-        assert!(jobs.find(job(200)).is_some() && jobs.find(job(100)).is_none());
-        assert_eq!(jobs.unacknowledged().len(), REMEMBERED + 1);
+        assert_eq!(jobs.unacknowledged().len(), 201);
+    }
+
+    #[test]
+    fn a_done_job_that_was_forgotten_is_known_to_be() {
+        let mut jobs = Jobs::default();
+        for number in 1..=65 {
+            jobs.record(job(number), Sequence::new(number.into()), Phase::Kept(report(number)));
+        }
+        assert!(jobs.find(job(1)).is_none() && jobs.find(job(2)).is_some());
+        assert!(jobs.may_be_forgotten(Sequence::new(1)));
+        assert!(!jobs.may_be_forgotten(Sequence::new(2)));
+    }
+
+    #[test]
+    fn refusals_push_nothing_out_and_stay_until_no_such_job_can_be_open() {
+        let mut jobs = Jobs::default();
+        jobs.record(job(0), Sequence::new(1), Phase::Kept(report(0)));
+        for number in 1..=64 {
+            assert!(jobs.make_room_for_refusal(Timestamp::from_secs(1)));
+            jobs.record(job(number), Sequence::new(9), Phase::Refused(report(number)));
+            jobs.acknowledge(&[job(number)]);
+        }
+        assert!(!jobs.make_room_for_refusal(Timestamp::from_secs(1)));
+        assert!(jobs.find(job(0)).is_some() && jobs.find(job(1)).is_some());
+        assert!(jobs.make_room_for_refusal(Timestamp::from_secs(2)));
+        assert!(jobs.find(job(0)).is_some() && jobs.find(job(1)).is_none());
+        assert!(!jobs.may_be_forgotten(Sequence::new(1)), "it was never done");
     }
 
     #[test]

@@ -2,16 +2,21 @@
 
 use opencpm_domain::{Reason, Span, Verdict};
 use opencpm_protocol::message::JobFrame;
+use opencpm_protocol::report::Report;
 
 use crate::gateway::{Script, Seen};
 use crate::machine::{Machine, SHADOW};
 
 fn reasons(seen: &Seen) -> Vec<Reason> {
+    reasons_of(&seen.reports)
+}
+
+fn reasons_of(reports: &[Report]) -> Vec<Reason> {
     let reason = |verdict| match verdict {
         Verdict::NotApplied(reason) => reason,
         Verdict::Applied { .. } => panic!("applied"),
     };
-    seen.reports.iter().map(|report| reason(report.verdict())).collect()
+    reports.iter().map(|report| reason(report.verdict())).collect()
 }
 
 #[test]
@@ -123,6 +128,35 @@ fn whatever_a_job_says_otherwise_than_it_was_sealed_is_refused() {
     assert_eq!(reasons(&seen), [Reason::SealInvalid; 5]);
     assert_eq!(machine.shadow(), SHADOW);
     assert_eq!(machine.state().jobs.highest.get(), 0, "a forged job raises nothing");
+}
+
+#[test]
+fn forged_jobs_push_nothing_out_of_the_record() {
+    let machine = Machine::enrolled();
+    let done = machine.job(100, "abce1234");
+    let first = machine.deliver(vec![done.clone()]);
+    let forged = (101..=200).map(|number| {
+        let mut job = machine.job(number, "evil1234");
+        job.sealed.ciphertext[0] ^= 1;
+        job
+    });
+    let jobs = forged.chain([done]).collect();
+    let seen = machine.connect(Script { jobs, reports: 65, ..machine.script() });
+    assert_eq!(reasons_of(&seen.reports[..64]), [Reason::SealInvalid; 64]);
+    assert_eq!(seen.reports[64], first.reports[0], "answered from the record");
+}
+
+#[test]
+fn a_job_from_before_so_many_others_is_not_said_to_be_undone() {
+    let machine = Machine::enrolled();
+    let first = machine.job(1, "abce1234");
+    machine.deliver(vec![first.clone()]);
+    let late = |number| {
+        let issued = machine.now() - Span::from_secs(61);
+        machine.deployment.job(number, "late1234", machine.sealing(), issued)
+    };
+    machine.deliver((2..=70).map(late).collect());
+    assert_eq!(reasons(&machine.deliver(vec![first])), [Reason::Forgotten]);
 }
 
 #[test]
