@@ -2,14 +2,14 @@
 
 use opencpm_domain::{InstanceId, Timestamp};
 use opencpm_protocol::conversation::{AgentEvent, AgentStep, Pinned};
-use opencpm_protocol::key::SigningKey;
+use opencpm_protocol::key::{SigningKey, VerifyingKey};
 use opencpm_protocol::message::{Enrol, EnrolRequest, Enrolled, PROTOCOL_VERSION};
 use opencpm_protocol::sign::Signed;
 use opencpm_protocol::statement::TrustStatement;
 use opencpm_protocol::token::EnrolmentToken;
 
 use crate::address::{Address, InvalidAddress};
-use crate::agent::Surroundings;
+use crate::agent::{Agent, Surroundings};
 use crate::clock::{Clock, Moment, TimeMark, agent_time};
 use crate::connection::Connection;
 use crate::converse::{EndError, Party, converse};
@@ -55,21 +55,24 @@ pub enum EnrolError {
 /// `server` takes the place of the token's addresses. An enrolled machine is enrolled again only
 /// with a token for its device, or where `again` says to make a new one.
 pub fn enrol(
-    surroundings: &mut Surroundings<'_>,
-    directory: &StateDir,
+    surroundings: Surroundings<'_>,
+    directory: StateDir,
     token: &EnrolmentToken,
     server: Option<Address>,
     again: bool,
 ) -> Result<InstanceId, EnrolError> {
     let machine = Machine::read(&surroundings.root)?;
-    let before = directory.load()?.filter(|state| state.identity.machine == machine.binding);
-    if let Some(state) = &before {
+    let before = directory.load()?;
+    if let Some(state) = before.as_ref().filter(|state| state.identity.machine == machine.binding) {
         let same = token.instance.as_ref() == Some(&state.identity.instance);
         if !same && !again {
             return Err(EnrolError::AlreadyEnrolled(state.identity.instance.clone()));
         }
     }
-    let enrolling = begin(surroundings, directory, token, &machine)?;
+    let Former { mut surroundings, directory, machine, state: before } =
+        settle_former(surroundings, directory, machine, before);
+    let used = before.as_ref().map(|state| state.identity.signing_key().public());
+    let enrolling = begin(&mut surroundings, &directory, token, &machine, used)?;
     let mut applicant = Applicant {
         token,
         enrolling,
@@ -78,7 +81,7 @@ pub fn enrol(
         statement: None,
         answer: None,
     };
-    ask(surroundings, server, &mut applicant)?;
+    ask(&mut surroundings, server, &mut applicant)?;
     let Applicant { enrolling, statement, answer: Some(answer), .. } = applicant else {
         let address = token.addresses().join(", ");
         return Err(EnrolError::Failed { address, source: EndError::Closed });
@@ -89,17 +92,53 @@ pub fn enrol(
     Ok(state.identity.instance)
 }
 
-/// The keys of an enrolment that was begun before, else new ones; on the disk either way.
+/// What the machine was, and everything else of it.
+struct Former<'a> {
+    surroundings: Surroundings<'a>,
+    directory: StateDir,
+    machine: Machine,
+    state: Option<State>,
+}
+
+/// Has the former device report what a crash left undecided, with the key that it still has: a
+/// report is checked with the key to which its job was given.
+fn settle_former<'a>(
+    surroundings: Surroundings<'a>,
+    directory: StateDir,
+    machine: Machine,
+    before: Option<State>,
+) -> Former<'a> {
+    let Some(state) = before else {
+        return Former { surroundings, directory, machine, state: None };
+    };
+    let here = state.identity.machine == machine.binding;
+    let mut agent = Agent { surroundings, machine, directory, state, skewed: false };
+    // The shadow file of another machine says nothing.
+    if here {
+        agent.recover();
+    }
+    agent.state.jobs.give_up_unfinished();
+    let Agent { surroundings, machine, directory, state, .. } = agent;
+    Former { surroundings, directory, machine, state: Some(state) }
+}
+
+/// The keys of an enrolment that was begun before, else new ones; on the disk either way. A key
+/// that is `used` already belongs to an enrolment that was completed and not tidied up.
 fn begin(
     surroundings: &mut Surroundings<'_>,
     directory: &StateDir,
     token: &EnrolmentToken,
     machine: &Machine,
+    used: Option<VerifyingKey>,
 ) -> Result<Enrolling, StateError> {
-    let begun = directory.load_enrolling()?;
-    if let Some(begun) =
-        begun.filter(|b| b.deployment == token.deployment && b.machine == machine.binding)
-    {
+    let instance = token.instance.as_ref().map(ToString::to_string);
+    let fits = |begun: &Enrolling| {
+        begun.deployment == token.deployment
+            && begun.machine == machine.binding
+            && begun.instance == instance
+            && Some(begun.signing_key().public()) != used
+    };
+    if let Some(begun) = directory.load_enrolling()?.filter(fits) {
         return Ok(begun);
     }
     let mut rng = &mut *surroundings.rng;
@@ -107,7 +146,7 @@ fn begin(
     let sealing = SealingKeys::first(&key, surroundings.clock.now(), rng);
     let key = Seed::new(key.to_bytes());
     let machine = machine.binding.clone();
-    let enrolling = Enrolling { key, sealing, deployment: token.deployment, machine };
+    let enrolling = Enrolling { key, sealing, deployment: token.deployment, machine, instance };
     directory.save_enrolling(&enrolling)?;
     Ok(enrolling)
 }
@@ -138,7 +177,9 @@ fn ask(
     last
 }
 
-/// What the agent keeps from now on. A device that is enrolled again goes on counting.
+/// What the agent keeps from now on. A device that is enrolled again goes on counting, answers for
+/// the jobs that it had, and still has reports to send. It does not keep the time that it believed:
+/// enrolling again is the way out where a server's wrong clock carried it into the future.
 fn enrolled(
     token: &EnrolmentToken,
     enrolling: Enrolling,
@@ -148,22 +189,21 @@ fn enrolled(
     before: Option<State>,
     clock: &dyn Clock,
 ) -> State {
-    let same = before.filter(|state| {
+    let is_same = |state: &State| {
         state.identity.deployment == token.deployment && state.identity.instance == answer.instance
-    });
-    let mut jobs = Jobs::default();
-    let mut time = None;
-    if let Some(before) = same {
-        jobs.raise(before.jobs.highest);
-        time = before.time;
-    }
+    };
+    let jobs = match before {
+        Some(state) if is_same(&state) => state.jobs,
+        Some(state) if !state.jobs.unacknowledged().is_empty() => {
+            let (former, reports) = (&state.identity.instance, state.jobs.unacknowledged().len());
+            tracing::warn!(%former, reports, "the former device's unsent reports are lost");
+            Jobs::default()
+        }
+        _ => Jobs::default(),
+    };
     let learned = moment(clock, machine);
-    let issued = statement.as_ref().and_then(|s| s.verify(&token.root).ok()).map(|s| s.valid_from);
-    if let Some(at) = issued
-        && time.as_ref().is_none_or(|mark: &TimeMark| mark.earliest(&learned) < at)
-    {
-        time = Some(TimeMark { at, learned });
-    }
+    let known = statement.as_ref().and_then(|signed| signed.verify(&token.root).ok());
+    let time = known.map(|statement| TimeMark { at: statement.valid_from, learned });
     // Where it enrolled is the best guess when the server names no gateways.
     let gateways = match answer.gateways {
         none if none.is_empty() => token.addresses().to_vec(),

@@ -154,11 +154,13 @@ impl Agent<'_> {
 
     fn reports_kept(&mut self, jobs: &[opencpm_domain::JobId]) {
         let now = self.moment();
+        let identity = self.state.identity.signing_key().public();
         let mut news = false;
         for job in jobs {
             let report = self.state.jobs.find(*job).and_then(|record| record.phase.report());
             let next = report.and_then(|report| report.read_unverified().ok()?.next_sealing);
-            if let Some(certificate) = next.and_then(|next| next.read_unverified().ok()) {
+            // A report from before the last enrolment names a key that went with its identity.
+            if let Some(certificate) = next.and_then(|next| next.verify(&identity).ok()) {
                 news |= self.state.sealing.acknowledge(certificate.generation, &now);
             }
         }

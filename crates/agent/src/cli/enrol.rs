@@ -18,10 +18,10 @@ use crate::state::StateDir;
 pub(super) fn enrol(root: &Path, state: &Path, order: EnrolOrder) -> Result<(), Box<dyn Error>> {
     let token = read_token(order.token)?;
     let mut rng = randomness()?;
-    let mut surroundings = Surroundings::system(root, &SystemClock, &mut rng)?;
+    let surroundings = Surroundings::system(root, &SystemClock, &mut rng)?;
     let directory = StateDir::open(state)?;
     let again = order.again;
-    let instance = crate::enrol::enrol(&mut surroundings, &directory, &token, order.server, again)?;
+    let instance = crate::enrol::enrol(surroundings, directory, &token, order.server, again)?;
     tell(io::stdout(), &format!("enrolled as {instance}"));
     Ok(())
 }

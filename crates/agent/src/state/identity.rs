@@ -101,6 +101,9 @@ pub struct Enrolling {
     /// The machine for which it was made.
     #[n(3)]
     pub machine: String,
+    /// The device that the token is for. None for a new one.
+    #[n(4)]
+    pub instance: Option<String>,
 }
 
 impl Enrolling {

@@ -30,7 +30,7 @@ impl Oversight for Crash<'_> {
 }
 
 /// The agent stops between intent and rename, or between rename and report.
-fn crash(machine: &Machine, before_rename: bool) {
+pub(crate) fn crash(machine: &Machine, before_rename: bool) {
     let directory = machine.directory();
     let state = machine.state();
     let password = Password::new("abce1234".into(), PasswordPolicy::Seed).unwrap();

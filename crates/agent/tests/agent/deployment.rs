@@ -93,14 +93,14 @@ impl Deployment {
         &self,
         number: u8,
         password: &str,
-        sealing: (Generation, SealingPublic),
+        sealing: (Generation, SealingPublic, Generation),
         now: Timestamp,
     ) -> JobFrame {
         let context = SealContext {
             deployment: self.id,
             account: AppId::new(1).unwrap(),
             instance: instance(),
-            identity_generation: Generation::FIRST,
+            identity_generation: sealing.2,
             sealing_generation: sealing.0,
             verb: Verb::SetRootPassword,
             job: JobId::from_bytes([number; 16]),

@@ -2,6 +2,7 @@
 
 use opencpm_agent::agent::StartError;
 use opencpm_agent::enrol::EnrolError;
+use opencpm_domain::{Generation, Span, Verdict};
 
 use crate::deployment::instance;
 use crate::gateway::{Enrolment, Script};
@@ -45,9 +46,8 @@ fn an_enrolled_machine_does_not_become_another_device_by_mistake() {
     let machine = Machine::enrolled();
     let token = machine.deployment.token(1);
     let mut rng = crate::machine::rng();
-    let mut surroundings = machine.surroundings(&mut rng);
-    let directory = machine.directory();
-    let again = opencpm_agent::enrol::enrol(&mut surroundings, &directory, &token, None, false);
+    let (surroundings, directory) = (machine.surroundings(&mut rng), machine.directory());
+    let again = opencpm_agent::enrol::enrol(surroundings, directory, &token, None, false);
     assert!(matches!(again, Err(EnrolError::AlreadyEnrolled(id)) if id == instance()));
 }
 
@@ -60,4 +60,80 @@ fn a_copied_state_stops_the_agent_and_says_what_to_do() {
     assert!(matches!(stopped, StartError::ClonedIdentity(_)));
     let text = stopped.to_string();
     assert!(text.contains("cloned_identity") && text.contains("token"), "{text}");
+}
+
+#[test]
+fn what_a_device_did_before_it_was_enrolled_again_is_still_reported() {
+    let machine = Machine::enrolled();
+    let former = machine.identity();
+    let jobs = vec![machine.job(1, "abce1234")];
+    let told = machine.connect(Script {
+        jobs: jobs.clone(),
+        reports: 1,
+        acknowledge: false,
+        ..machine.script()
+    });
+    machine.enrol_again();
+    let script = || Script { former: Some(former), ..machine.script() };
+    let first = machine.connect(Script { reports: 1, ..script() });
+    assert_eq!(first.reports, told.reports, "signed with the former key, as it was");
+    assert_eq!(first.hello.unwrap().highest_sequence.get(), 1);
+    let again = machine.connect(Script { jobs, reports: 1, ..script() });
+    assert_eq!(again.reports, told.reports, "answered from the record");
+}
+
+#[test]
+fn a_crash_before_the_device_was_enrolled_again_is_reported_with_the_former_key() {
+    let machine = Machine::enrolled();
+    let former = machine.identity();
+    crate::crashes::crash(&machine, false);
+    machine.enrol_again();
+    let script = Script { former: Some(former), reports: 1, ..machine.script() };
+    let report = machine.connect(script).reports.remove(0);
+    assert_eq!(report.identity_generation, Generation::FIRST);
+    assert!(matches!(report.verdict(), Verdict::Applied { .. }));
+}
+
+#[test]
+fn a_former_reports_sealing_key_is_not_taken_for_the_present_one() {
+    let machine = Machine::enrolled();
+    let former = machine.identity();
+    let jobs = vec![machine.job(1, "abce1234")];
+    machine.connect(Script { jobs, reports: 1, acknowledge: false, ..machine.script() });
+    machine.enrol_again();
+    let script = || Script { former: Some(former), ..machine.script() };
+    // Generation 2 of the present key is made, and nobody has acknowledged it.
+    let (first, jobs) = (machine.sealing(), vec![machine.job(2, "abce1234")]);
+    machine.connect(Script { jobs, reports: 2, acknowledge: false, ..script() });
+    // The former report, which names the former generation 2, is acknowledged alone.
+    machine.connect(Script { reports: 1, sealing_generation: first.0, ..script() });
+    machine.clock.later.set(machine.clock.later.get() + 86_400_000_000);
+    machine.connect(Script { sealing_generation: first.0, ..script() });
+    let identity = machine.state();
+    assert!(identity.sealing.key(first.0).is_some(), "the server still seals to it");
+}
+
+#[test]
+fn an_enrolment_that_was_completed_and_not_tidied_up_lends_its_key_to_no_other() {
+    let machine = Machine::new();
+    let pending = machine.tree.path().join("var/lib/opencpm-agent/enrolling");
+    machine.enrol(Script { enrolment: Enrolment::Forget, ..machine.script() }).1.unwrap_err();
+    let left = std::fs::read(&pending).unwrap();
+    machine.enrol(machine.script()).1.unwrap();
+    let first = machine.identity();
+    std::fs::write(&pending, left).unwrap();
+    machine.enrol_again();
+    assert_ne!(machine.identity(), first);
+}
+
+#[test]
+fn enrolling_again_is_the_way_out_of_a_time_far_ahead() {
+    let machine = Machine::enrolled();
+    let far = machine.now() + Span::from_secs(40 * 365 * 86_400);
+    let job = machine.deployment.job(1, "abce1234", machine.sealing(), far);
+    machine.deliver(vec![job]);
+    assert!(machine.state().time.unwrap().at >= far);
+    machine.enrol_again();
+    assert!(machine.state().time.unwrap().at < far);
+    machine.connect(machine.script()).hello.unwrap();
 }

@@ -36,6 +36,10 @@ pub(crate) struct Script {
     /// It waits for a new sealing key before it closes.
     pub(crate) new_key: bool,
     pub(crate) enrolment: Enrolment,
+    /// The identity key's generation.
+    pub(crate) generation: Generation,
+    /// The identity key that reports from before the last enrolment are signed with.
+    pub(crate) former: Option<VerifyingKey>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -118,7 +122,7 @@ impl Session<'_> {
             }
             ServerStep::Recognise(_) => {
                 let identity = self.script.identity.unwrap();
-                let generation = Generation::FIRST;
+                let generation = self.script.generation;
                 vec![ServerEvent::Recognised(Recognised { identity, generation })]
             }
             ServerStep::Bind(hello) => {
@@ -164,13 +168,18 @@ impl Session<'_> {
         Enrolled {
             instance: instance(),
             account: AppId::new(1).unwrap(),
-            identity_generation: Generation::FIRST,
+            identity_generation: self.script.generation,
             gateways: self.script.gateways.clone(),
         }
     }
 
     fn report(&mut self, signed: &Signed<Report>) -> Vec<ServerEvent<'static>> {
-        let report = signed.verify(&self.script.identity.unwrap()).unwrap();
+        let generation = signed.read_unverified().unwrap().identity_generation;
+        let key = match self.script.former {
+            Some(former) if generation < self.script.generation => former,
+            _ => self.script.identity.unwrap(),
+        };
+        let report = signed.verify(&key).unwrap();
         let job = report.job;
         self.seen.reports.push(report);
         let mut events = Vec::new();

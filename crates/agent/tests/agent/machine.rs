@@ -16,8 +16,9 @@ use opencpm_agent::resolve::Resolver;
 use opencpm_agent::run::run;
 use opencpm_agent::state::{State, StateDir};
 use opencpm_domain::{Generation, InstanceId, Span, Timestamp};
-use opencpm_protocol::key::SealingPublic;
+use opencpm_protocol::key::{SealingPublic, VerifyingKey};
 use opencpm_protocol::message::JobFrame;
+use opencpm_protocol::token::EnrolmentToken;
 use rand_core::{CryptoRng, UnwrapErr};
 
 use crate::deployment::Deployment;
@@ -31,6 +32,8 @@ pub(crate) fn rng() -> impl CryptoRng {
 #[derive(Default)]
 pub(crate) struct TestClock {
     pub(crate) ahead: Cell<i64>,
+    /// Microseconds that have passed besides.
+    pub(crate) later: Cell<u64>,
 }
 
 impl Clock for TestClock {
@@ -40,7 +43,7 @@ impl Clock for TestClock {
     }
 
     fn since_boot(&self) -> Span {
-        SystemClock.since_boot()
+        Span::from_micros(SystemClock.since_boot().as_micros() + self.later.get())
     }
 
     fn pause(&self, _: Span) -> ControlFlow<()> {
@@ -110,6 +113,7 @@ impl Machine {
     pub(crate) fn script(&self) -> Script {
         let state = StateDir::look(&self.state_path()).load().unwrap();
         let identity = state.as_ref().map(|state| state.identity.signing_key().public());
+        let state_generation = state.as_ref().map_or(Generation::FIRST, |s| s.identity.generation);
         let sealing = state.map(|state| state.sealing.newest().generation);
         Script {
             deployment: self.deployment.id,
@@ -123,15 +127,34 @@ impl Machine {
             acknowledge: true,
             new_key: false,
             enrolment: Enrolment::Accept,
+            generation: state_generation,
+            former: None,
         }
     }
 
     pub(crate) fn enrol(&self, script: Script) -> (Seen, Result<InstanceId, EnrolError>) {
+        self.enrol_with(&self.deployment.token(self.port()), script)
+    }
+
+    /// With a token that was made for the device.
+    pub(crate) fn enrol_again(&self) -> Seen {
+        let second = Generation::FIRST.next();
+        let mut token = self.deployment.token(self.port());
+        token.instance = Some(crate::deployment::instance());
+        let script = Script { generation: second, ..self.script() };
+        let (seen, enrolled) = self.enrol_with(&token, script);
+        enrolled.unwrap();
+        seen
+    }
+
+    fn enrol_with(
+        &self,
+        token: &EnrolmentToken,
+        script: Script,
+    ) -> (Seen, Result<InstanceId, EnrolError>) {
         let gateway = serve(&self.listener, script);
-        let token = self.deployment.token(self.port());
         let mut rng = rng();
-        let mut surroundings = self.surroundings(&mut rng);
-        let enrolled = enrol(&mut surroundings, &self.directory(), &token, None, false);
+        let enrolled = enrol(self.surroundings(&mut rng), self.directory(), token, None, false);
         (gateway.join().unwrap(), enrolled)
     }
 
@@ -160,11 +183,16 @@ impl Machine {
         self.deployment.job(number, password, self.sealing(), self.now())
     }
 
-    pub(crate) fn sealing(&self) -> (Generation, SealingPublic) {
+    pub(crate) fn identity(&self) -> VerifyingKey {
+        self.state().identity.signing_key().public()
+    }
+
+    /// The newest sealing key with its generation, and that of the identity.
+    pub(crate) fn sealing(&self) -> (Generation, SealingPublic, Generation) {
         let state = self.state();
         let identity = state.identity.signing_key().public();
         let newest = state.sealing.newest().certificate.verify(&identity).unwrap();
-        (newest.generation, newest.key)
+        (newest.generation, newest.key, state.identity.generation)
     }
 
     pub(crate) fn shadow(&self) -> String {
