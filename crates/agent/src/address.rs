@@ -21,6 +21,15 @@ pub struct Address {
 #[error("{0:?} is not an address: give host:port, https://host:port or wss://host:port")]
 pub struct InvalidAddress(String);
 
+/// Most gateways that are kept.
+const MOST: usize = 64;
+
+/// Those of the addresses that a server named which are some, as they were written. They are kept
+/// and shown to people, so nothing else gets through.
+pub fn usable(named: Vec<String>) -> Vec<String> {
+    named.into_iter().filter(|text| text.parse::<Address>().is_ok()).take(MOST).collect()
+}
+
 impl FromStr for Address {
     type Err = InvalidAddress;
 
@@ -83,6 +92,12 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), shown, "{text}");
         }
+    }
+
+    #[test]
+    fn what_a_server_names_is_kept_only_where_it_is_an_address() {
+        let named = ["a.example:1", "\x1b[2J", "", "b.example"].map(str::to_owned).to_vec();
+        assert_eq!(usable(named), ["a.example:1", "b.example"]);
     }
 
     #[test]

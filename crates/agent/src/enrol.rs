@@ -1,6 +1,6 @@
 //! Becoming a device.
 
-use opencpm_domain::{InstanceId, Timestamp};
+use opencpm_domain::{DeploymentId, Generation, InstanceId, Timestamp};
 use opencpm_protocol::conversation::{AgentEvent, AgentStep, Pinned};
 use opencpm_protocol::key::{SigningKey, VerifyingKey};
 use opencpm_protocol::message::{Enrol, EnrolRequest, Enrolled, PROTOCOL_VERSION};
@@ -8,7 +8,7 @@ use opencpm_protocol::sign::Signed;
 use opencpm_protocol::statement::TrustStatement;
 use opencpm_protocol::token::EnrolmentToken;
 
-use crate::address::{Address, InvalidAddress};
+use crate::address::{Address, InvalidAddress, usable};
 use crate::agent::{Agent, Surroundings};
 use crate::clock::{Clock, Moment, TimeMark, agent_time};
 use crate::connection::Connection;
@@ -81,12 +81,19 @@ pub fn enrol(
         statement: None,
         answer: None,
     };
-    ask(&mut surroundings, server, &mut applicant)?;
+    let held = before.as_ref().and_then(|state| held_generation(state, token));
+    let at = ask(&mut surroundings, server, held, &mut applicant)?;
     let Applicant { enrolling, statement, answer: Some(answer), .. } = applicant else {
         let address = token.addresses().join(", ");
         return Err(EnrolError::Failed { address, source: EndError::Closed });
     };
-    let state = enrolled(token, enrolling, statement, answer, &machine, before, surroundings.clock);
+    let jobs = kept_jobs(before, token.deployment, &answer.instance);
+    let known = statement.as_ref().and_then(|signed| signed.verify(&token.root).ok());
+    let learned = moment(surroundings.clock, &machine);
+    let time = known.map(|statement| TimeMark { at: statement.valid_from, learned });
+    let sealing = enrolling.sealing;
+    let identity = identity(token, enrolling.key, answer, &machine, &at);
+    let state = State { format: FORMAT, identity, sealing, jobs, statement, time };
     directory.save(&state).map_err(EnrolError::NotSaved)?;
     directory.end_enrolling()?;
     Ok(state.identity.instance)
@@ -151,66 +158,73 @@ fn begin(
     Ok(enrolling)
 }
 
-/// Tries the addresses in order until one answers.
+/// Tries the addresses in order until one answers: that one.
 fn ask(
     surroundings: &mut Surroundings<'_>,
     server: Option<Address>,
+    held: Option<Generation>,
     applicant: &mut Applicant<'_>,
-) -> Result<(), EnrolError> {
+) -> Result<Address, EnrolError> {
     let addresses = match server {
         Some(server) => vec![server],
         None => applicant.token.addresses().iter().map(|a| a.parse()).collect::<Result<_, _>>()?,
     };
     let clock = surroundings.clock;
-    let mut last = Ok(());
+    let mut last = EndError::Closed;
+    let mut tried = String::new();
     for address in addresses {
         let token = applicant.token;
-        let pinned = Pinned { root: token.root, deployment: token.deployment, generation: None };
+        let pinned = Pinned { root: token.root, deployment: token.deployment, generation: held };
         let ended = Connection::open(&address, &surroundings.resolver, clock, surroundings.rng)
             .map_err(EndError::from)
             .and_then(|connection| converse(connection, pinned, clock, applicant));
         match ended {
-            Ok(()) => return Ok(()),
-            Err(source) => last = Err(EnrolError::Failed { address: address.to_string(), source }),
+            Ok(()) => return Ok(address),
+            Err(source) => (last, tried) = (source, address.to_string()),
         }
     }
-    last
+    Err(EnrolError::Failed { address: tried, source: last })
 }
 
-/// What the agent keeps from now on. A device that is enrolled again goes on counting, answers for
-/// the jobs that it had, and still has reports to send. It does not keep the time that it believed:
-/// enrolling again is the way out where a server's wrong clock carried it into the future.
-fn enrolled(
+/// The trust statement that the machine holds of the token's deployment already: an older one is
+/// not believed, here neither.
+fn held_generation(before: &State, token: &EnrolmentToken) -> Option<Generation> {
+    let same = before.identity.deployment == token.deployment && before.identity.root == token.root;
+    before.trust().filter(|_| same).map(|statement| statement.generation)
+}
+
+/// A device that is enrolled again goes on counting, answers for the jobs that it had, and still
+/// has reports to send. (It does not keep the time that it believed: enrolling again is the way out
+/// where a server's wrong clock carried it into the future.)
+fn kept_jobs(before: Option<State>, deployment: DeploymentId, instance: &InstanceId) -> Jobs {
+    let Some(before) = before else { return Jobs::default() };
+    if before.identity.deployment == deployment && before.identity.instance == *instance {
+        return before.jobs;
+    }
+    let (former, reports) = (&before.identity.instance, before.jobs.unacknowledged().len());
+    if reports > 0 {
+        tracing::warn!(%former, reports, "the former device's unsent reports are lost");
+    }
+    Jobs::default()
+}
+
+fn identity(
     token: &EnrolmentToken,
-    enrolling: Enrolling,
-    statement: Option<Signed<TrustStatement>>,
+    key: Seed,
     answer: Enrolled,
     machine: &Machine,
-    before: Option<State>,
-    clock: &dyn Clock,
-) -> State {
-    let is_same = |state: &State| {
-        state.identity.deployment == token.deployment && state.identity.instance == answer.instance
-    };
-    let jobs = match before {
-        Some(state) if is_same(&state) => state.jobs,
-        Some(state) if !state.jobs.unacknowledged().is_empty() => {
-            let (former, reports) = (&state.identity.instance, state.jobs.unacknowledged().len());
-            tracing::warn!(%former, reports, "the former device's unsent reports are lost");
-            Jobs::default()
-        }
-        _ => Jobs::default(),
-    };
-    let learned = moment(clock, machine);
-    let known = statement.as_ref().and_then(|signed| signed.verify(&token.root).ok());
-    let time = known.map(|statement| TimeMark { at: statement.valid_from, learned });
+    at: &Address,
+) -> Identity {
+    let at = at.to_string();
+    let others = token.addresses().iter().filter(|other| **other != at).cloned();
+    let addresses: Vec<_> = std::iter::once(at.clone()).chain(others).collect();
     // Where it enrolled is the best guess when the server names no gateways.
-    let gateways = match answer.gateways {
-        none if none.is_empty() => token.addresses().to_vec(),
+    let gateways = match usable(answer.gateways) {
+        none if none.is_empty() => addresses.clone(),
         gateways => gateways,
     };
-    let identity = Identity {
-        key: enrolling.key,
+    Identity {
+        key,
         root: token.root,
         deployment: token.deployment,
         instance: answer.instance,
@@ -218,8 +232,8 @@ fn enrolled(
         generation: answer.identity_generation,
         gateways,
         machine: machine.binding.clone(),
-    };
-    State { format: FORMAT, identity, sealing: enrolling.sealing, jobs, statement, time }
+        addresses,
+    }
 }
 
 fn moment(clock: &dyn Clock, machine: &Machine) -> Moment {

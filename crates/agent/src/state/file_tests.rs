@@ -18,6 +18,7 @@ fn state() -> State {
         generation: Generation::FIRST,
         gateways: vec!["127.0.0.1:1".into()],
         machine: "machine".into(),
+        addresses: Vec::new(),
     };
     let sealing = SealingKeys::first(&key, Timestamp::from_secs(1), &mut rng);
     State { format: FORMAT, identity, sealing, jobs: Jobs::default(), statement: None, time: None }

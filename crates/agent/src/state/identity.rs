@@ -75,6 +75,9 @@ pub struct Identity {
     /// The machine that this state belongs to, see [`crate::machine::Machine::binding`].
     #[n(7)]
     pub machine: String,
+    /// `host:port` where it enrolled; tried when no gateway can be reached.
+    #[cbor(n(8), default)]
+    pub addresses: Vec<String>,
 }
 
 impl Identity {

@@ -174,7 +174,8 @@ impl Jobs {
     /// was refused then can still be open. False when there is none: a refusal that is not
     /// remembered must not be signed, or the true job of that id could be done after it.
     pub fn make_room_for_refusal(&mut self, since: Timestamp) -> bool {
-        let is_late = |report: &Signed<Report>| report.read_unverified().is_ok_and(|r| r.at < since);
+        let is_late =
+            |report: &Signed<Report>| report.read_unverified().is_ok_and(|r| r.at < since);
         self.records.retain(|record| {
             !(record.phase.is_refused() && record.phase.report().is_some_and(is_late))
         });

@@ -139,12 +139,19 @@ impl Machine {
     /// With a token that was made for the device.
     pub(crate) fn enrol_again(&self) -> Seen {
         let second = Generation::FIRST.next();
-        let mut token = self.deployment.token(self.port());
-        token.instance = Some(crate::deployment::instance());
         let script = Script { generation: second, ..self.script() };
-        let (seen, enrolled) = self.enrol_with(&token, script);
+        let (seen, enrolled) = self.enrol_with_own_token(script);
         enrolled.unwrap();
         seen
+    }
+
+    pub(crate) fn enrol_with_own_token(
+        &self,
+        script: Script,
+    ) -> (Seen, Result<InstanceId, EnrolError>) {
+        let mut token = self.deployment.token(self.port());
+        token.instance = Some(crate::deployment::instance());
+        self.enrol_with(&token, script)
     }
 
     fn enrol_with(
