@@ -22,6 +22,11 @@ impl Backoff {
         self.failures = 0;
     }
 
+    /// Trying often will not help: from now on the last limit counts, until a connection is good.
+    pub fn slow_down(&mut self) {
+        self.failures = u32::MAX;
+    }
+
     /// How long to wait now; the limit doubles with each call.
     pub fn next(&mut self, rng: &mut dyn CryptoRng) -> Span {
         let doubled = Self::FIRST.as_micros().checked_shl(self.failures.min(32));
@@ -56,6 +61,16 @@ mod tests {
         }
         backoff.reset();
         assert!(backoff.next(&mut rng) <= Backoff::FIRST);
+    }
+
+    #[test]
+    fn slowing_down_leads_to_the_last_limit_at_once() {
+        let mut rng = UnwrapErr(SysRng);
+        let mut backoff = Backoff::default();
+        backoff.slow_down();
+        let waits: Vec<_> = (0..50).map(|_| backoff.next(&mut rng)).collect();
+        assert!(waits.iter().all(|wait| *wait <= Backoff::LAST));
+        assert!(waits.iter().any(|wait| *wait > Span::from_secs(60)));
     }
 
     #[test]

@@ -13,14 +13,24 @@ use crate::session::{Ended, session};
 
 /// Connects, serves, and connects again, until the clock's pause says that it is enough.
 ///
-/// The process may be killed at any moment: everything that must last is on the disk.
+/// The process may be killed at any moment: everything that must last is on the disk. Nothing that
+/// a server says ends it: one gateway in wrong hands could then stop a whole fleet.
 pub fn run(agent: &mut Agent<'_>) {
     agent.recover();
     let mut backoff = Backoff::default();
     loop {
         let ended = round(agent);
-        if ended.as_ref().is_some_and(is_good) {
-            backoff.reset();
+        match ended.as_ref().map(signs) {
+            Some(Signs::Good) => backoff.reset(),
+            Some(Signs::Hopeless) => {
+                tracing::error!(
+                    device = %agent.state.identity.instance,
+                    "the server does not want this device: enrol the machine again, with a token \
+                     for the device, or stop this service; trying again every few minutes"
+                );
+                backoff.slow_down();
+            }
+            Some(Signs::Bad) | None => {}
         }
         let asked = ended.as_ref().map_or(0, asked_wait);
         let own = backoff.next(agent.surroundings.rng);
@@ -32,38 +42,56 @@ pub fn run(agent: &mut Agent<'_>) {
     }
 }
 
-/// Tries the gateways in random order until one of them served. The last session's end.
+/// Tries the gateways in random order until one welcomed the device, and last the addresses where
+/// it enrolled: a list of gateways that cannot be reached from here must not strand the machine.
+/// The last session's end.
 fn round(agent: &mut Agent<'_>) -> Option<Ended> {
     let mut gateways = agent.state.identity.gateways.clone();
     shuffle(&mut gateways, agent.surroundings.rng);
+    let others = agent.state.identity.addresses.iter().filter(|a| !gateways.contains(a)).cloned();
+    let others: Vec<_> = others.collect();
     let mut last = None;
-    for gateway in gateways {
+    for gateway in gateways.into_iter().chain(others) {
         let Ok(address) = gateway.parse::<Address>() else {
             tracing::error!(gateway, "not an address; skipped");
             continue;
         };
         let ended = session(agent, &address);
-        tracing::warn!(
-            gateway,
-            lived = ended.lived,
-            why = &ended.why as &dyn Error,
-            "disconnected"
-        );
-        let lived = ended.lived;
+        let welcomed = ended.lived.is_some();
+        tracing::warn!(gateway, welcomed, why = &ended.why as &dyn Error, "disconnected");
         last = Some(ended);
-        if lived {
+        if welcomed {
             break;
         }
     }
     last
 }
 
-/// A connection that another one of the same device replaced is no good sign: two machines that
-/// believe to be one device would take turns every second.
-fn is_good(ended: &Ended) -> bool {
-    let replaced = matches!(&ended.why, EndError::Goodbye(goodbye)
-        if Farewell::from_number(goodbye.why) == Some(Farewell::Replaced));
-    ended.lived && !replaced
+/// What a session's end says of the next one.
+#[derive(Debug, PartialEq, Eq)]
+enum Signs {
+    Good,
+    Bad,
+    /// Only an administrator can change it.
+    Hopeless,
+}
+
+/// A session this long was one, whatever ended it. A server that welcomes and fails at once is to
+/// be met with patience.
+const STEADY: Span = Span::from_secs(5);
+
+fn signs(ended: &Ended) -> Signs {
+    let farewell = match &ended.why {
+        EndError::Goodbye(goodbye) => Farewell::from_number(goodbye.why),
+        _ => None,
+    };
+    match (farewell, ended.lived) {
+        (Some(Farewell::Retired | Farewell::NotRecognised), _) => Signs::Hopeless,
+        // Two machines that believe to be one device would take turns every second.
+        (Some(Farewell::Replaced), _) => Signs::Bad,
+        (_, Some(lived)) if ended.useful || lived >= STEADY => Signs::Good,
+        _ => Signs::Bad,
+    }
 }
 
 /// Seconds; a server may ask for an hour at most.
@@ -71,5 +99,38 @@ fn asked_wait(ended: &Ended) -> u32 {
     match &ended.why {
         EndError::Goodbye(goodbye) => goodbye.wait.min(3600),
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use opencpm_protocol::message::Goodbye;
+
+    fn after(farewell: Option<Farewell>, lived: Option<u64>, useful: bool) -> Signs {
+        let goodbye =
+            |why| EndError::Goodbye(Goodbye { why: why as u16, text: String::new(), wait: 0 });
+        let why = farewell.map_or(EndError::Closed, goodbye);
+        signs(&Ended { lived: lived.map(Span::from_secs), useful, why })
+    }
+
+    #[test]
+    fn a_session_that_served_or_lasted_is_a_good_sign_and_a_mere_welcome_is_none() {
+        assert_eq!(after(None, Some(0), true), Signs::Good);
+        assert_eq!(after(None, Some(5), false), Signs::Good);
+        assert_eq!(after(Some(Farewell::Draining), Some(9), false), Signs::Good);
+        assert_eq!(after(Some(Farewell::Unavailable), Some(0), false), Signs::Bad);
+        assert_eq!(after(None, None, false), Signs::Bad);
+    }
+
+    #[test]
+    fn two_machines_with_one_identity_do_not_take_turns_every_second() {
+        assert_eq!(after(Some(Farewell::Replaced), Some(60), true), Signs::Bad);
+    }
+
+    #[test]
+    fn a_device_that_nobody_wants_asks_rarely() {
+        assert_eq!(after(Some(Farewell::Retired), Some(60), true), Signs::Hopeless);
+        assert_eq!(after(Some(Farewell::NotRecognised), None, false), Signs::Hopeless);
     }
 }

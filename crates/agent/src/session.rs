@@ -2,13 +2,13 @@
 
 use std::error::Error;
 
-use opencpm_domain::{Generation, Timestamp};
+use opencpm_domain::{Generation, Span, Timestamp};
 use opencpm_protocol::conversation::{AgentEvent, AgentStep, Pinned};
 use opencpm_protocol::message::{Challenge, Facts, Hello, PROTOCOL_VERSION, Welcome};
 use opencpm_protocol::sign::Signed;
 use opencpm_protocol::statement::TrustStatement;
 
-use crate::address::Address;
+use crate::address::{Address, usable};
 use crate::agent::Agent;
 use crate::clock::SKEW;
 use crate::connection::Connection;
@@ -18,8 +18,10 @@ use crate::machine::Machine;
 /// How a session went.
 #[derive(Debug)]
 pub struct Ended {
-    /// True once the server had said welcome.
-    pub lived: bool,
+    /// How long it was live; `None` where the server never said welcome.
+    pub lived: Option<Span>,
+    /// True where the server said more than welcome: it gave a job, or acknowledged something.
+    pub useful: bool,
     /// Why it ended.
     pub why: EndError,
 }
@@ -31,21 +33,25 @@ pub fn session(agent: &mut Agent<'_>, address: &Address) -> Ended {
         Connection::open(address, &agent.surroundings.resolver, clock, agent.surroundings.rng);
     let connection = match opened {
         Ok(connection) => connection,
-        Err(error) => return Ended { lived: false, why: error.into() },
+        Err(error) => return Ended { lived: None, useful: false, why: error.into() },
     };
     let pinned = Pinned {
         root: agent.state.identity.root,
         deployment: agent.state.identity.deployment,
         generation: agent.state.trust().map(|trust| trust.generation),
     };
-    let mut device = Device { agent, lived: false };
+    let mut device = Device { agent, welcomed: None, useful: false };
     let ended = converse(connection, pinned, clock, &mut device);
-    Ended { lived: device.lived, why: ended.err().unwrap_or(EndError::Closed) }
+    let now = clock.since_boot().as_micros();
+    let lived = device.welcomed.map(|at| Span::from_micros(now.saturating_sub(at.as_micros())));
+    Ended { lived, useful: device.useful, why: ended.err().unwrap_or(EndError::Closed) }
 }
 
 struct Device<'a, 's> {
     agent: &'a mut Agent<'s>,
-    lived: bool,
+    /// Time since boot.
+    welcomed: Option<Span>,
+    useful: bool,
 }
 
 impl Party for Device<'_, '_> {
@@ -59,6 +65,7 @@ impl Party for Device<'_, '_> {
         step: AgentStep,
         connection: &Connection<'_>,
     ) -> Result<Vec<AgentEvent<'static>>, EndError> {
+        self.useful |= self.welcomed.is_some();
         Ok(match step {
             AgentStep::Answer(challenge) => {
                 let facts = facts(&self.agent.machine, connection);
@@ -66,7 +73,7 @@ impl Party for Device<'_, '_> {
                 vec![AgentEvent::Hello(Box::new(hello))]
             }
             AgentStep::Welcome(welcome) => {
-                self.lived = true;
+                self.welcomed = Some(self.agent.surroundings.clock.since_boot());
                 self.agent.welcome(welcome)
             }
             AgentStep::Job(frame) => {
@@ -134,9 +141,16 @@ impl Agent<'_> {
         let identity = &mut self.state.identity;
         let mut news = identity.account != welcome.account;
         identity.account = welcome.account;
-        if !welcome.gateways.is_empty() && identity.gateways != welcome.gateways {
-            identity.gateways = welcome.gateways;
+        let gateways = usable(welcome.gateways);
+        if !gateways.is_empty() && identity.gateways != gateways {
+            identity.gateways = gateways;
             news = true;
+        }
+        if welcome.sealing_generation > self.state.sealing.newest().generation {
+            tracing::error!(
+                "the server uses a newer key than this machine has: its state was set back. \
+                 Enrol it again with a token for this device"
+            );
         }
         let now = self.moment();
         news |= self.state.sealing.acknowledge(welcome.sealing_generation, &now);

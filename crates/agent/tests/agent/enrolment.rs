@@ -137,3 +137,24 @@ fn enrolling_again_is_the_way_out_of_a_time_far_ahead() {
     assert!(machine.state().time.unwrap().at < far);
     machine.connect(machine.script()).hello.unwrap();
 }
+
+#[test]
+fn gateways_that_cannot_be_reached_do_not_strand_a_machine() {
+    let machine = Machine::enrolled();
+    // A port that nobody listens on, and what is no address at all.
+    let gateways = vec!["127.0.0.1:1".to_owned(), "no address".to_owned()];
+    machine.connect(Script { gateways, ..machine.script() });
+    assert_eq!(machine.state().identity.gateways, ["127.0.0.1:1"]);
+    let back = machine.connect(machine.script());
+    assert_eq!(back.hello.unwrap().instance, instance());
+}
+
+#[test]
+fn enrolling_again_does_not_bring_an_old_statement_back() {
+    let machine = Machine::enrolled();
+    let newer = machine.deployment.signed(&machine.deployment.statement(2, machine.now()));
+    machine.connect(Script { statement: newer, ..machine.script() });
+    let (_, refused) = machine.enrol_with_own_token(machine.script());
+    assert!(matches!(refused, Err(EnrolError::Failed { .. })), "{refused:?}");
+    assert_eq!(machine.state().identity.generation, Generation::FIRST);
+}
