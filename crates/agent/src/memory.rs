@@ -4,13 +4,18 @@
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
 /// No core dump of this process, and no other user may attach to it: a crash while a password is in
-/// memory must not put it on a disk. Call it once at the start.
+/// memory must not put it on a disk. Call it at the start, before anything secret is read.
+///
+/// Each of the two helps without the other: the limit does not hold where the kernel hands dumps to
+/// a program (core(5)), the other not where an administrator allows dumps of such processes too.
 pub fn keep_private() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
-    let kept = setrlimit(Resource::Core, none)
-        .and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable));
-    if let Err(error) = kept {
-        tracing::warn!(%error, "core dumps could not be turned off");
+    for kept in
+        [set_dumpable_behavior(DumpableBehavior::NotDumpable), setrlimit(Resource::Core, none)]
+    {
+        if let Err(error) = kept {
+            tracing::warn!(%error, "core dumps could not be turned off");
+        }
     }
 }
 

@@ -52,6 +52,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn perform(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let filter = arguments.log.or_else(|| std::env::var("RUST_LOG").ok());
     logs::start(filter.as_deref().unwrap_or("info"))?;
+    // Before a token, a key or a password is read; a token among the arguments was public before.
     memory::keep_private();
     let (root, state) = (arguments.root, arguments.state);
     match arguments.command {
