@@ -3,6 +3,7 @@
 //! Needs OpenSSH's server installed (Debian: `openssh-server`), and the directory that it wants
 //! to exist, which the test makes where it may.
 
+#![expect(clippy::disallowed_methods, reason = "a test starts programs, the agent does not")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
 use opencpm_agent::advice::Directory;

@@ -1,5 +1,6 @@
 //! Resets beside the system's own tools on one shadow file: nothing is lost and nothing is torn.
 
+#![expect(clippy::disallowed_methods, reason = "a test starts programs, the agent does not")]
 #![expect(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
 
 use std::collections::BTreeMap;

@@ -201,6 +201,7 @@ mod tests {
     }
 
     /// The id of a process that has ended.
+    #[expect(clippy::disallowed_methods, reason = "a test starts programs, the agent does not")]
     fn dead_pid() -> u32 {
         let mut child = std::process::Command::new("true").spawn().unwrap();
         child.wait().unwrap();

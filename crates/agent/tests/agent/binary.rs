@@ -1,6 +1,9 @@
 //! The program itself, as an operator and a service manager start it.
 
+#![expect(clippy::disallowed_methods, reason = "a test starts programs, the agent does not")]
+
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Output, Stdio};
 
 use opencpm_domain::Verdict;
@@ -53,12 +56,23 @@ fn a_machine_is_enrolled_from_standard_input_and_serves() {
     let seen = gateway.join().unwrap();
     assert!(matches!(seen.reports[0].verdict(), Verdict::Applied { .. }));
     assert!(machine.root_has("abce1234"));
+    assert_private(running.0.id());
     let second = ask(with(agent(&machine), &["run"]), "");
     assert_eq!(second.status.code(), Some(78), "two agents do not share a state");
     drop(running);
 
     let status = ask(with(agent(&machine), &["status"]), "");
     assert!(text(&status.stdout).contains("cpm-34xs43xs"), "{}", text(&status.stderr));
+}
+
+/// No core dump, and not dumpable: the kernel then gives root the process's files in /proc
+/// (PR_SET_DUMPABLE in prctl(2)), whoever runs it.
+fn assert_private(process: u32) {
+    let limits = std::fs::read_to_string(format!("/proc/{process}/limits")).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"]);
+    let owner = std::fs::metadata(format!("/proc/{process}/environ")).unwrap().uid();
+    assert_eq!(owner, 0);
 }
 
 fn with(mut command: Command, arguments: &[&str]) -> Command {

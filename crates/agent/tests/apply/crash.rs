@@ -1,5 +1,7 @@
 //! Killed in the middle of a reset.
 
+#![expect(clippy::disallowed_methods, reason = "a test starts programs, the agent does not")]
+
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;

@@ -1,5 +1,7 @@
 //! Other programs' locks.
 
+#![expect(clippy::disallowed_methods, reason = "a test starts programs, the agent does not")]
+
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
