@@ -1,13 +1,11 @@
 //! The agent's parts in one place: what a session and a job work with.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use opencpm_domain::Timestamp;
 use rand_core::CryptoRng;
 
-use crate::advice::Directory;
-use crate::apply::Root;
+use crate::apply::{ReadError, Root};
 use crate::clock::{Clock, Moment, TimeMark, agent_time};
 use crate::machine::{Machine, MachineError};
 use crate::resolve::Resolver;
@@ -21,10 +19,8 @@ pub struct Surroundings<'a> {
     pub rng: &'a mut dyn CryptoRng,
     /// Names.
     pub resolver: Resolver,
-    /// The machine's tree, for changing root's entry in it.
+    /// The machine's tree.
     pub root: Root,
-    /// The same tree, for looking at everything else.
-    pub files: Directory,
 }
 
 impl<'a> Surroundings<'a> {
@@ -34,10 +30,8 @@ impl<'a> Surroundings<'a> {
         clock: &'a dyn Clock,
         rng: &'a mut dyn CryptoRng,
     ) -> Result<Self, StartError> {
-        let files = Directory::open(root)
-            .map_err(|source| StartError::Root { path: root.to_owned(), source })?;
-        let root = Root::open(root).map_err(MachineError::from)?;
-        Ok(Self { clock, rng, resolver: Resolver::default(), root, files })
+        let root = Root::open(root).map_err(StartError::Root)?;
+        Ok(Self { clock, rng, resolver: Resolver::default(), root })
     }
 }
 
@@ -55,13 +49,8 @@ pub struct Agent<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The tree is not there.
-    #[error("cannot open {path}")]
-    Root {
-        /// Its root.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Root(ReadError),
     /// The machine cannot be told from others.
     #[error(transparent)]
     Machine(#[from] MachineError),

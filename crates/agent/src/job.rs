@@ -69,7 +69,7 @@ impl Agent<'_> {
         for (job, sequence, intent) in self.state.jobs.unfinished() {
             let outcome = match examine_after_crash(&self.surroundings.root, &intent) {
                 Ok(AfterCrash::New) => {
-                    let advice = advice(&self.surroundings.files, self.time(), Vec::new());
+                    let advice = advice(&self.surroundings.root, self.time(), Vec::new());
                     Outcome::Applied { scheme: None, advice }
                 }
                 Ok(AfterCrash::Old) => Outcome::NotApplied(Reason::Interrupted),
@@ -158,7 +158,7 @@ impl Agent<'_> {
         };
         match reset(&self.surroundings.root, &order, &mut watch) {
             Ok(Applied { lifted, scheme, .. }) => {
-                let advice = advice(&self.surroundings.files, self.time(), lifted);
+                let advice = advice(&self.surroundings.root, self.time(), lifted);
                 Outcome::Applied { scheme: Some(scheme), advice }
             }
             Err(failure) => {

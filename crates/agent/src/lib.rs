@@ -12,6 +12,7 @@
 //! | `agent` | the parts in one place |
 //! | `apply` | changing root's shadow entry |
 //! | `advice` | what would still keep root out, or undo the change |
+//! | `pam` | the lines of PAM's files, for both |
 //! | `converse` | the conversation's machine on a socket |
 //! | `connection` | WebSocket over TLS; `address`, `resolve` and `tls` lead to it |
 //! | `state` | what must not be forgotten |
@@ -35,6 +36,7 @@ mod job;
 pub mod logs;
 pub mod machine;
 pub mod memory;
+mod pam;
 pub mod resolve;
 pub mod run;
 pub mod session;

@@ -6,8 +6,8 @@
 #![expect(clippy::disallowed_methods, reason = "a test starts programs, the agent does not")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
-use opencpm_agent::advice::Directory;
 use opencpm_agent::advice::sshd::{Configuration, Effective, Open, RootLogin, Unknown};
+use opencpm_agent::apply::Root;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -257,7 +257,7 @@ impl Bench {
 
     /// What the agent reads from the same files, below the root directory of this machine.
     fn effective(&self, conditions: &[&str]) -> Result<Effective, Unknown> {
-        let files = Directory::open(Path::new("/")).unwrap();
+        let files = Root::open(Path::new("/")).unwrap();
         let configuration = Configuration::read(&files, &self.path("main"))?;
         Ok(configuration.effective(&|open| match open {
             Open::Peer(condition) => conditions.contains(&condition.as_str()),

@@ -34,8 +34,6 @@ mod securetty;
 pub mod sshd;
 mod volatile;
 
-pub use files::Directory;
-
 /// Everything to say about the machine below `files` at the time `now`: sorted by number, each
 /// advice once.
 pub fn after_success(files: &dyn Files, now: Timestamp) -> Vec<Advice> {

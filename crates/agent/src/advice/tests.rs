@@ -1,5 +1,6 @@
 use super::memory_tree::MemoryTree;
 use super::*;
+use crate::apply::Root;
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const DISK: u64 = 0xef53;
@@ -82,6 +83,6 @@ fn a_real_tree_is_read_like_one_in_memory() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
     }
-    let advice = after_success(&Directory::open(tree.path()).unwrap(), NOW);
+    let advice = after_success(&Root::open(tree.path()).unwrap(), NOW);
     assert_eq!(advice[..2], [Advice::SshdRootLoginDisabled, Advice::ShellNoLogin]);
 }

@@ -4,6 +4,7 @@ use super::Root;
 use super::crypt_library::CryptLibrary;
 use super::login_defs::LoginDefs;
 use super::pam::{PamUnix, pam_unix};
+use crate::pam::DIRECTORIES;
 
 /// Everything that the choice of a scheme depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,8 +17,6 @@ pub(super) struct Configuration {
     pub(super) yescrypt_in_use: bool,
 }
 
-/// Directories of PAM's services, in Linux-PAM's order: the machine's, then the vendor's.
-const PAM_DIRECTORIES: [&str; 3] = ["etc/pam.d", "usr/lib/pam.d", "usr/etc/pam.d"];
 /// The machine's login.defs, then the vendor's.
 const LOGIN_DEFS: [&str; 2] = ["etc/login.defs", "usr/etc/login.defs"];
 /// Bytes; no such file is larger.
@@ -42,7 +41,7 @@ fn pam_service(root: &Root, service: &str) -> Option<Vec<u8>> {
     if service.starts_with('/') {
         return first(root, [service.to_owned()]);
     }
-    first(root, PAM_DIRECTORIES.map(|directory| format!("{directory}/{service}")))
+    first(root, DIRECTORIES.map(|directory| format!("{directory}/{service}")))
 }
 
 fn first<const N: usize>(root: &Root, paths: [String; N]) -> Option<Vec<u8>> {

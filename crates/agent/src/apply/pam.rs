@@ -2,6 +2,7 @@
 //! through a function.
 
 use super::login_defs::Method;
+use crate::pam::{Entry, Module, Task, entries};
 
 /// The options of the first `pam_unix` in a service's password stack.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,39 +34,18 @@ fn in_service(
     depth: u32,
 ) -> Option<PamUnix> {
     let file = read(service)?;
-    password_lines(&String::from_utf8_lossy(&file)).into_iter().find_map(|line| match line {
-        Line::PamUnix(options) => Some(options),
-        Line::Include(other) if depth > 0 => in_service(&other, read, depth - 1),
-        Line::Include(_) => None,
+    entries(&String::from_utf8_lossy(&file)).into_iter().find_map(|entry| match entry {
+        Entry::Module(module) => options(&module),
+        Entry::Include(None | Some(Task::Password), other) if depth > 0 => {
+            in_service(&other, read, depth - 1)
+        }
+        Entry::Include(..) => None,
     })
 }
 
-/// A line of a password stack that matters here.
-enum Line {
-    Include(String),
-    PamUnix(PamUnix),
-}
-
-fn password_lines(file: &str) -> Vec<Line> {
-    let joined = file.replace("\\\r\n", " ").replace("\\\n", " ");
-    joined.lines().filter_map(|line| password_line(&words(line))).collect()
-}
-
-fn password_line(words: &[String]) -> Option<Line> {
-    let [kind, control, rest @ ..] = words else { return None };
-    if kind == "@include" {
-        return Some(Line::Include(control.clone()));
-    }
-    // A leading dash only silences the log when the module is missing.
-    if !kind.trim_start_matches('-').eq_ignore_ascii_case("password") {
-        return None;
-    }
-    let (module, options) = rest.split_first()?;
-    if matches!(control.to_ascii_lowercase().as_str(), "include" | "substack") {
-        return Some(Line::Include(module.clone()));
-    }
-    let module = module.rsplit('/').next().unwrap_or_default();
-    matches!(module, "pam_unix.so" | "pam_unix_passwd.so").then(|| Line::PamUnix(parse(options)))
+fn options(module: &Module) -> Option<PamUnix> {
+    let ours = matches!(module.name.as_str(), "pam_unix.so" | "pam_unix_passwd.so");
+    (ours && module.task == Task::Password).then(|| parse(&module.arguments))
 }
 
 /// The last method named wins, as in pam_unix.
@@ -81,22 +61,6 @@ fn parse(options: &[String]) -> PamUnix {
             _ => found,
         }
     })
-}
-
-/// Words between white space, a bracketed group as one, up to a comment.
-fn words(line: &str) -> Vec<String> {
-    let line = line.split('#').next().unwrap_or_default();
-    let mut words = Vec::new();
-    let mut rest = line.trim_start();
-    while !rest.is_empty() {
-        let (word, after) = match rest.strip_prefix('[') {
-            Some(group) => group.split_once(']').unwrap_or((group, "")),
-            None => rest.split_once(char::is_whitespace).unwrap_or((rest, "")),
-        };
-        words.push(word.to_owned());
-        rest = after.trim_start();
-    }
-    words
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2, stat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2, stat};
 use rustix::io::Errno;
 
 /// A root directory. Paths are resolved as a process whose root it is would resolve them:
@@ -64,14 +64,14 @@ impl Root {
     }
 
     /// The whole regular file at `path`, at most `limit` bytes; `None` where there is none.
-    /// Pipes and devices are refused without waiting for them.
+    /// Pipes and devices are refused, and not even opened: that alone can have effects.
     pub fn read(&self, path: &str, limit: usize) -> Result<Option<Vec<u8>>, ReadError> {
-        let Some(file) = self.open_below(path, OFlags::RDONLY)? else { return Ok(None) };
-        let kind = fstat(&file).map_err(|e| ReadError::Open { path: path.into(), source: e })?;
-        if FileType::from_raw_mode(kind.st_mode) != FileType::RegularFile {
+        let Some(found) = self.look(path)? else { return Ok(None) };
+        if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile {
             return Err(ReadError::NotRegular { path: path.into() });
         }
-        let mut bytes = Vec::with_capacity(usize::try_from(kind.st_size).unwrap_or(0).min(limit));
+        let Some(file) = self.open_below(path, OFlags::RDONLY)? else { return Ok(None) };
+        let mut bytes = Vec::with_capacity(usize::try_from(found.st_size).unwrap_or(0).min(limit));
         File::from(file)
             .take(limit as u64 + 1)
             .read_to_end(&mut bytes)
@@ -82,21 +82,15 @@ impl Root {
         Ok(Some(bytes))
     }
 
-    /// The names in the directory at `path`, sorted, without `.` and `..`; none where there is no
-    /// such directory. Names that are not UTF-8 are left out.
-    pub fn names(&self, path: &str) -> Result<Vec<String>, ReadError> {
-        let error = |source| ReadError::Open { path: path.into(), source };
-        let Some(dir) = self.open_dir(path)? else { return Ok(Vec::new()) };
-        let mut names = Vec::new();
-        for entry in Dir::read_from(dir).map_err(error)? {
-            if let Ok(name) = entry.map_err(error)?.file_name().to_str()
-                && !matches!(name, "." | "..")
-            {
-                names.push(name.to_owned());
-            }
-        }
-        names.sort();
-        Ok(names)
+    /// What is at `path`, links followed; `None` where there is nothing.
+    pub fn look(&self, path: &str) -> Result<Option<Stat>, ReadError> {
+        let Some(found) = self.open_path(path)? else { return Ok(None) };
+        fstat(found).map(Some).map_err(|source| ReadError::Open { path: path.into(), source })
+    }
+
+    /// Whatever is at `path`, for looking at it and not into it; `None` where there is nothing.
+    pub fn open_path(&self, path: &str) -> Result<Option<OwnedFd>, ReadError> {
+        self.open_below(path, OFlags::PATH)
     }
 
     /// The directory at `path`; `None` where there is none.
@@ -105,7 +99,9 @@ impl Root {
     }
 
     fn open_below(&self, path: &str, flags: OFlags) -> Result<Option<OwnedFd>, ReadError> {
-        let flags = flags | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let quiet = OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let flags =
+            if flags.contains(OFlags::PATH) { flags | OFlags::CLOEXEC } else { flags | quiet };
         match self.resolve(path, flags) {
             Ok(fd) => Ok(Some(fd)),
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
@@ -163,8 +159,8 @@ mod tests {
         for path in ["missing", "etc/missing", "etc/real/file/below", "dangling"] {
             assert!(root.read(path, 10).unwrap().is_none(), "{path}");
         }
-        assert!(root.names("missing").unwrap().is_empty());
-        assert_eq!(root.names("etc").unwrap(), ["real"]);
+        assert!(root.look("missing").unwrap().is_none());
+        assert!(root.open_dir("missing").unwrap().is_none());
     }
 
     #[test]

@@ -9,7 +9,6 @@ use rand_core::Rng;
 
 use super::arguments::ResetOrder;
 use super::{password, randomness, tell};
-use crate::advice::Directory;
 use crate::apply::{Order, Root, Unattended};
 use crate::clock::{Clock, SystemClock};
 
@@ -17,7 +16,7 @@ use crate::clock::{Clock, SystemClock};
 const FIRST_DAY: u64 = 1;
 
 pub(super) fn reset(directory: &Path, order: &ResetOrder) -> Result<(), Box<dyn Error>> {
-    let (root, files) = (Root::open(directory)?, Directory::open(directory)?);
+    let root = Root::open(directory)?;
     let text = match order.descriptor {
         Some(number) => password::from_descriptor(number)?,
         None => password::ask()?,
@@ -35,7 +34,7 @@ pub(super) fn reset(directory: &Path, order: &ResetOrder) -> Result<(), Box<dyn 
     };
     let applied = crate::apply::reset(&root, &order, &mut Unattended)?;
     tell(io::stdout(), &format!("root's password was set and verified ({})", applied.scheme));
-    for advice in crate::job::advice(&files, now, applied.lifted) {
+    for advice in crate::job::advice(&root, now, applied.lifted) {
         tell(io::stdout(), &advice.to_string());
     }
     Ok(())

@@ -7,7 +7,6 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use getrandom::SysRng;
-use opencpm_agent::advice::Directory;
 use opencpm_agent::agent::{Agent, StartError, Surroundings};
 use opencpm_agent::apply::{Root, RootEntry, verify};
 use opencpm_agent::clock::{Clock, SystemClock};
@@ -105,7 +104,6 @@ impl Machine {
             rng,
             resolver: Resolver::default(),
             root: Root::open(self.tree.path()).unwrap(),
-            files: Directory::open(self.tree.path()).unwrap(),
         }
     }
 
