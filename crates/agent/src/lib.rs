@@ -12,6 +12,7 @@
 //! | `agent` | the parts in one place |
 //! | `apply` | changing root's shadow entry |
 //! | `advice` | what would still keep root out, or undo the change |
+//! | `regular` | opening files that may be something else |
 //! | `pam` | the lines of PAM's files, for both |
 //! | `converse` | the conversation's machine on a socket |
 //! | `connection` | WebSocket over TLS; `address`, `resolve` and `tls` lead to it |
@@ -37,6 +38,7 @@ pub mod logs;
 pub mod machine;
 pub mod memory;
 mod pam;
+mod regular;
 pub mod resolve;
 pub mod run;
 pub mod session;

@@ -69,7 +69,9 @@ impl Drop for ShadowLock<'_> {
 }
 
 fn open_password_files_lock(dir: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
+    // A pipe in its place must not be waited for.
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let flags = flags | OFlags::NONBLOCK;
     openat(dir, PASSWORD_FILES, flags, OWNER_ONLY).map_err(|e| failed("opening .pwd.lock", e))
 }
 
@@ -231,6 +233,19 @@ mod tests {
             assert_eq!(fs::read_to_string(dir.path().join(SHADOW)).unwrap(), held);
             assert_eq!(names(&dir), [PASSWORD_FILES, SHADOW]);
         }
+    }
+
+    #[test]
+    fn a_pipe_in_a_locks_place_is_not_waited_for() {
+        use rustix::fs::{FileType, mknodat};
+        let (dir, file) = directory();
+        mknodat(&file, PASSWORD_FILES, FileType::Fifo, OWNER_ONLY, 0).unwrap();
+        let refused = ShadowLock::take(file.as_fd(), LONG).err().unwrap();
+        assert_eq!(refused.reason(), Reason::WriteFailed);
+        fs::remove_file(dir.path().join(PASSWORD_FILES)).unwrap();
+        mknodat(&file, SHADOW, FileType::Fifo, OWNER_ONLY, 0).unwrap();
+        let refused = ShadowLock::take(file.as_fd(), BRIEFLY).err().unwrap();
+        assert_eq!(refused.reason(), Reason::LockTimeout);
     }
 
     #[test]

@@ -7,14 +7,15 @@
 mod configuration;
 mod query;
 
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use rand_core::CryptoRng;
 
 use crate::clock::Clock;
+use crate::regular::open_regular;
 use configuration::{Configuration, in_hosts};
 use query::{Kind, Query, QueryError};
 
@@ -88,12 +89,20 @@ impl Resolver {
     /// A file that is not there is an empty one.
     fn file(&self, name: &str) -> Result<String, ResolveError> {
         let path = self.etc.join(name);
-        match fs::read(&path) {
+        match open_regular(&path).and_then(|file| read_up_to(file, LARGEST)) {
             Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
             Err(error) => Err(ResolveError::Configuration(path, error)),
         }
     }
+}
+
+/// Bytes. Lists of blocked names in the hosts file have a few MB.
+const LARGEST: u64 = 16 << 20;
+
+fn read_up_to(file: File, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(limit).read_to_end(&mut bytes).map(|_| bytes)
 }
 
 /// Both kinds of address of one full name. One kind is enough when the other fails.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use minicbor::{Decode, Decoder, Encode};
@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::{Enrolling, FORMAT, State};
+use crate::regular::open_regular;
 
 /// First bytes of every file, so that another program's file is told from a damaged one.
 const MAGIC: &[u8; 8] = b"ocpmagt\n";
@@ -36,7 +37,7 @@ pub enum StateError {
         source: io::Error,
     },
     /// Another agent uses the same state.
-    #[error("another opencpm-agent uses the state in {path}")]
+    #[error("another opencpm-agent uses the state in {path}: stop it first")]
     Busy {
         /// Which.
         path: PathBuf,
@@ -84,16 +85,11 @@ pub struct StateDir {
 }
 
 impl StateDir {
-    /// Makes the directory where there is none, for root only, and takes its lock.
+    /// Makes the directory where there is none, for its owner only, and takes its lock. One that
+    /// belongs to somebody else is refused: they could put another state into it.
     pub fn open(path: &Path) -> Result<Self, StateError> {
         let unusable = |source| StateError::Directory { path: path.to_owned(), source };
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(unusable)?;
-        }
-        match DirBuilder::new().mode(0o700).create(path) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(unusable(error)),
-            _ => fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(unusable)?,
-        }
+        make(path).map_err(unusable)?;
         let lock = private(OpenOptions::new().create(true).truncate(false))
             .open(path.join(LOCK))
             .map_err(unusable)?;
@@ -151,7 +147,7 @@ impl StateDir {
     fn read(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, StateError> {
         let path = self.path.join(name);
         let unreadable = |source| StateError::Read { path: path.clone(), source };
-        let file = match File::open(&path) {
+        let file = match open_regular(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(unreadable)?,
         };
@@ -194,6 +190,29 @@ impl StateDir {
         fs::rename(&beside, self.path.join(name))?;
         File::open(&self.path)?.sync_all()
     }
+}
+
+fn make(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
+    fs::create_dir_all(parent)?;
+    match DirBuilder::new().mode(0o700).create(path) {
+        // A power cut after an enrolment must not lose the directory with the keys in it.
+        Ok(()) => File::open(parent)?.sync_all()?,
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
+    }
+    // What is made safe is what was looked at, whatever is put into its place meanwhile.
+    let opened = File::open(path)?;
+    let found = opened.metadata()?;
+    if !found.is_dir() {
+        return Err(ErrorKind::NotADirectory.into());
+    }
+    if found.uid() != rustix::process::geteuid().as_raw() {
+        let whose = format!("it belongs to user {}", found.uid());
+        return Err(io::Error::new(ErrorKind::PermissionDenied, whose));
+    }
+    opened.set_permissions(Permissions::from_mode(0o700))
 }
 
 fn private(options: &mut OpenOptions) -> &mut OpenOptions {

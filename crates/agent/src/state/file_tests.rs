@@ -46,6 +46,29 @@ fn what_was_saved_is_loaded_and_nobody_else_may_read_it() {
 }
 
 #[test]
+fn a_directory_of_another_user_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    // Only root can give a directory away; anybody else has /proc/1, which is root's.
+    let path = match std::os::unix::fs::chown(dir.path(), Some(65_534), None) {
+        Ok(()) => dir.path(),
+        Err(_) => Path::new("/proc/1"),
+    };
+    let refused = StateDir::open(path).unwrap_err();
+    let source = std::error::Error::source(&refused).unwrap().to_string();
+    assert!(source.contains("belongs to user"), "{source}");
+}
+
+#[test]
+fn a_pipe_in_the_states_place_is_not_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = StateDir::open(dir.path()).unwrap();
+    let mode = rustix::fs::Mode::RUSR;
+    let pipe = dir.path().join("state");
+    rustix::fs::mknodat(rustix::fs::CWD, pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    assert!(matches!(open.load(), Err(StateError::Read { .. })));
+}
+
+#[test]
 fn one_agent_at_a_time() {
     let dir = tempfile::tempdir().unwrap();
     let first = StateDir::open(dir.path()).unwrap();
