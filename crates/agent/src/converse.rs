@@ -136,6 +136,9 @@ fn take(
     }
 }
 
+/// Characters of a server's sentence that reach the log.
+const LONGEST_FAREWELL: usize = 200;
+
 /// The server's own sentence, else the number's meaning.
 fn farewell(goodbye: &Goodbye) -> String {
     use opencpm_protocol::message::Farewell;
@@ -154,6 +157,7 @@ fn farewell(goodbye: &Goodbye) -> String {
     if goodbye.text.is_empty() {
         meaning.to_owned()
     } else {
-        format!("{meaning} ({:?})", goodbye.text)
+        let text: String = goodbye.text.chars().take(LONGEST_FAREWELL).collect();
+        format!("{meaning} ({text:?})")
     }
 }

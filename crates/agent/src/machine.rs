@@ -92,9 +92,16 @@ fn first_line(root: &Root, path: &str) -> Result<Option<String>, ReadError> {
     Ok(line.filter(|line| !line.is_empty()))
 }
 
-/// For facts, which may be missing.
+/// For facts, which may be missing and are told in one frame.
 fn line(root: &Root, path: &str) -> Option<String> {
-    first_line(root, path).ok().flatten()
+    first_line(root, path).ok().flatten().map(|line| short(&line))
+}
+
+/// No host, kernel or system has a longer name.
+const LONGEST: usize = 255;
+
+fn short(text: &str) -> String {
+    text.chars().take(LONGEST).collect()
 }
 
 fn hostname(root: &Root) -> String {
@@ -110,7 +117,7 @@ fn os(root: &Root) -> String {
     };
     let text = String::from_utf8_lossy(&bytes);
     let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
-    name.unwrap_or_default().trim_matches(['"', '\'']).to_owned()
+    short(name.unwrap_or_default().trim_matches(['"', '\'']))
 }
 
 fn addresses(root: &Root) -> Vec<String> {
@@ -197,6 +204,15 @@ mod tests {
         assert!(matches!(machine(&[]).1, Err(MachineError::Nameless)));
         let uninitialized = [("etc/machine-id", "uninitialized\n")];
         assert!(matches!(machine(&uninitialized).1, Err(MachineError::Nameless)));
+    }
+
+    #[test]
+    fn a_file_full_of_text_makes_no_endless_fact() {
+        let long = "x".repeat(60_000);
+        let release = format!("PRETTY_NAME={long}");
+        let files = [ID, ("etc/hostname", &*long), ("etc/os-release", &*release)];
+        let facts = machine(&files).1.unwrap().facts;
+        assert_eq!((facts.hostname.len(), facts.os.len()), (LONGEST, LONGEST));
     }
 
     #[test]
