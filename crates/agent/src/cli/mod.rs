@@ -55,6 +55,7 @@ fn perform(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     // Before a token, a key or a password is read; a token among the arguments was public before.
     memory::keep_private();
     let (root, state) = (arguments.root, arguments.state);
+    check_links(&root, &state)?;
     match arguments.command {
         Command::Help => tell(io::stdout(), HELP),
         Command::Version => {
@@ -90,6 +91,27 @@ fn run(root: &Path, state: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Below a mounted disk's root a link leads to the rescue system's own files, whatever it meant.
+fn check_links(root: &Path, state: &Path) -> Result<(), LinkError> {
+    let Ok(below) = state.strip_prefix(root) else { return Ok(()) };
+    if root == Path::new("/") {
+        return Ok(());
+    }
+    let mut path = root.to_owned();
+    for component in below {
+        path.push(component);
+        if path.is_symlink() {
+            return Err(LinkError(path));
+        }
+    }
+    Ok(())
+}
+
+/// The state's path leads out of the tree.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} is a symbolic link, which may lead out of --root: name the directory with --state")]
+struct LinkError(PathBuf);
+
 /// Where the state of the system below `root` is unless the command line says otherwise.
 fn usual_state(root: &Path) -> PathBuf {
     root.join("var/lib/opencpm-agent")
@@ -110,4 +132,21 @@ fn complain(error: &dyn Error) {
         cause = next.source();
     }
     tell(io::stderr(), &text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_below_another_root_is_refused_and_one_outside_is_the_operators() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        check_links(root, &usual_state(root)).unwrap();
+        std::os::unix::fs::symlink("/var", root.join("var")).unwrap();
+        let refused = check_links(root, &usual_state(root)).unwrap_err();
+        assert!(refused.to_string().contains("--state"), "{refused}");
+        check_links(Path::new("/"), &root.join("var/lib")).unwrap();
+        check_links(root, Path::new("/srv/state")).unwrap();
+    }
 }
