@@ -125,7 +125,7 @@ reasons! {
     Overwritten = 62, "overwritten", Unknown,
         "outcome_unknown: the agent was stopped around the change and since then another hand has changed root's entry.";
     NotDurable = 63, "not_durable", Unknown,
-        "Root's entry was changed, but the file system did not confirm that the change outlives a power cut.";
+        "Root's entry was changed, or may have been: the file system failed, or did not confirm that the change outlives a power cut.";
     Forgotten = 64, "forgotten", Unknown,
         "The job came again after so many later ones that the machine no longer knows what became of it.";
 }

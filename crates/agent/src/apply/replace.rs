@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use opencpm_domain::Reason;
 use rustix::fs::{
     AtFlags, Gid, Mode, OFlags, Uid, XattrFlags, fchmod, fchown, fgetxattr, flistxattr,
-    fremovexattr, fsetxattr, fsync, openat, renameat, unlinkat,
+    fremovexattr, fsetxattr, fsync, openat, renameat, statat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -38,11 +38,10 @@ impl<'a> Pending<'a> {
         Ok(pending)
     }
 
-    /// Puts it in the old one's place. An error means that the old one is still there.
+    /// Puts it in the old one's place. An error whose reason is certain means that the old one is
+    /// still there.
     pub(super) fn place(mut self) -> Result<(), Failure> {
-        let doing = "renaming the new shadow file";
-        renameat(self.dir, TEMPORARY, self.dir, NAME)
-            .map_err(|e| Failure::system(doing, e, Reason::WriteFailed))?;
+        renameat(self.dir, TEMPORARY, self.dir, NAME).map_err(not_placed)?;
         self.placed = true;
         Ok(())
     }
@@ -54,6 +53,22 @@ impl Drop for Pending<'_> {
             remove_leftover(self.dir);
         }
     }
+}
+
+/// A failing disk, or a file server that did not answer, may have renamed all the same.
+fn not_placed(errno: Errno) -> Failure {
+    let failure = Failure::system("renaming the new shadow file", errno, Reason::WriteFailed);
+    match errno {
+        Errno::IO | Errno::TIMEDOUT | Errno::STALE | Errno::INTR => {
+            failure.because(Reason::NotDurable)
+        }
+        _ => failure,
+    }
+}
+
+/// Whether an interrupted reset left its new file, or another one is at work.
+pub(super) fn has_leftover(dir: BorrowedFd<'_>) -> bool {
+    statat(dir, TEMPORARY, AtFlags::SYMLINK_NOFOLLOW).is_ok()
 }
 
 /// Removes the new file that an interrupted reset left beside the old one. Only under the lock:
@@ -145,5 +160,18 @@ fn not_kept(doing: &'static str, errno: Errno) -> Failure {
     match failure.reason() {
         Reason::PermissionDenied => failure.because(Reason::AttributesNotKept),
         _ => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use opencpm_domain::Certainty;
+
+    #[test]
+    fn a_rename_that_may_have_happened_is_not_said_to_have_failed() {
+        assert_eq!(not_placed(Errno::IO).reason().certainty(), Certainty::Unknown);
+        assert_eq!(not_placed(Errno::BUSY).reason(), Reason::WriteFailed);
+        assert_eq!(not_placed(Errno::ROFS).reason(), Reason::ReadOnlyFileSystem);
     }
 }

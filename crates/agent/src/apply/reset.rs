@@ -10,7 +10,7 @@ use super::configuration::Configuration;
 use super::entry::Renewed;
 use super::hash::SALT_BYTES;
 use super::lock::ShadowLock;
-use super::replace::{Pending, remove_leftover, sync_directory};
+use super::replace::{Pending, has_leftover, remove_leftover, sync_directory};
 use super::shadow::ShadowDirectory;
 use super::{EntryDigest, Failure, Root, RootEntry, Scheme, hash, verify};
 
@@ -96,8 +96,8 @@ impl Order<'_> {
 /// Sets root's password below `root`. Blocks: for the lock up to the order's wait, and for two
 /// hashes.
 ///
-/// [`Failure::reason`] says why not; up to and including the rename every failure means that
-/// nothing was changed, and afterwards none does.
+/// [`Failure::reason`] says why not; up to the rename every failure means that nothing was changed,
+/// and afterwards none does. So does a rename that failed for certain.
 pub fn reset(
     root: &Root,
     order: &Order<'_>,
@@ -136,6 +136,17 @@ pub fn reset(
 /// An error says nothing about the change ([`Reason::certainty`] is `Unknown`); ask again.
 pub fn examine_after_crash(root: &Root, intent: &Intent) -> Result<AfterCrash, Failure> {
     look(root, intent).map_err(|failure| failure.because(Reason::VerifyFailed))
+}
+
+/// Removes what a reset left that was stopped before it had recorded its intent: a file with all
+/// hashes, and perhaps a lock.
+pub fn tidy_up(root: &Root) -> Result<(), Failure> {
+    let directory = ShadowDirectory::open(root)?;
+    if has_leftover(directory.fd()) {
+        let _lock = ShadowLock::take(directory.fd(), Order::USUAL_WAIT)?;
+        remove_leftover(directory.fd());
+    }
+    Ok(())
 }
 
 fn look(root: &Root, intent: &Intent) -> Result<AfterCrash, Failure> {

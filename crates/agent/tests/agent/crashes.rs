@@ -91,3 +91,13 @@ fn a_job_that_comes_again_after_the_crash_is_answered_and_not_done() {
     assert_eq!(seen.reports[0].verdict(), Verdict::NotApplied(Reason::Interrupted));
     assert!(!machine.root_has("other123"));
 }
+
+#[test]
+fn what_a_reset_left_that_was_stopped_before_its_intent_is_removed_at_the_start() {
+    let machine = Machine::enrolled();
+    let etc = machine.tree.path().join("etc");
+    fs::write(etc.join("shadow.opencpm-new"), "half a file with hashes").unwrap();
+    fs::write(etc.join("shadow.lock"), format!("{}\0", std::process::id())).unwrap();
+    machine.connect(machine.script());
+    assert!(!etc.join("shadow.opencpm-new").exists() && !etc.join("shadow.lock").exists());
+}
