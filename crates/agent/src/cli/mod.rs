@@ -17,15 +17,16 @@ use rand_core::{TryRng, UnwrapErr};
 
 use crate::agent::{Agent, StartError, Surroundings};
 use crate::clock::SystemClock;
-use crate::state::StateDir;
+use crate::state::{StateDir, StateError};
 use crate::{logs, memory};
 use arguments::{Arguments, Command, HELP};
 
 /// A command line that makes no sense.
 pub const USAGE: u8 = 2;
 
-/// Starting again will not help: the machine is not enrolled, or the state is another machine's,
-/// damaged or in use (`EX_CONFIG` of sysexits(3)). A service manager should not restart on it.
+/// Starting again will not help: the machine is not enrolled, or the state is another machine's or
+/// damaged (`EX_CONFIG` of sysexits(3)). A service manager should not restart on it. A state in use
+/// is free again soon: an enrolment holds it for a moment.
 pub const CONFIGURATION: u8 = 78;
 
 /// Reads the command line and does it.
@@ -43,8 +44,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&*error);
-            let stays = error.downcast_ref::<StartError>().is_some();
-            if stays { ExitCode::from(CONFIGURATION) } else { ExitCode::FAILURE }
+            let start = error.downcast_ref::<StartError>();
+            let busy = matches!(start, Some(StartError::State(StateError::Busy { .. })));
+            if start.is_some() && !busy { ExitCode::from(CONFIGURATION) } else { ExitCode::FAILURE }
         }
     }
 }
