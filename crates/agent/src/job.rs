@@ -17,6 +17,7 @@ use crate::advice::{Files, after_success};
 use crate::agent::{Agent, time_of};
 use crate::apply::{
     AfterCrash, Applied, Intent, Order, Oversight, Scheme, Step, examine_after_crash, reset,
+    tidy_after_crash,
 };
 use crate::clock::Clock;
 use crate::machine::Machine;
@@ -57,6 +58,7 @@ impl Agent<'_> {
 
     /// Looks at what a crash left undecided and reports it.
     pub(crate) fn recover(&mut self) {
+        let mut decided = false;
         for (job, sequence, intent) in self.state.jobs.unfinished() {
             let outcome = match examine_after_crash(&self.surroundings.root, &intent) {
                 Ok(AfterCrash::New) => {
@@ -72,6 +74,10 @@ impl Agent<'_> {
                 }
             };
             self.settle(job, sequence, outcome, Phase::Reported);
+            decided = true;
+        }
+        if decided {
+            tidy_after_crash(&self.surroundings.root);
         }
     }
 

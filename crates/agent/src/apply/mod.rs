@@ -32,6 +32,7 @@ pub use failure::Failure;
 pub use hash::{HashError, SALT_BYTES, hash, verify};
 pub use reset::{
     AfterCrash, Applied, Intent, Order, Oversight, Step, Unattended, examine_after_crash, reset,
+    tidy_after_crash,
 };
 pub use root::{ReadError, Root};
 pub use scheme::Scheme;

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use opencpm_domain::Reason;
 use rustix::fs::{
     AtFlags, Gid, Mode, OFlags, Uid, XattrFlags, fchmod, fchown, fgetxattr, flistxattr,
-    fremovexattr, fsetxattr, fsync, openat, renameat, unlinkat,
+    fremovexattr, fsetxattr, fsync, openat, renameat, statat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -64,6 +64,11 @@ pub(super) fn remove_leftover(dir: BorrowedFd<'_>) {
         Err(Errno::NOENT) => (),
         Err(error) => tracing::warn!(%error, "{TEMPORARY} could not be removed"),
     }
+}
+
+/// Whether the new file of an interrupted reset still waits to be put in the old one's place.
+pub(super) fn leftover_is_there(dir: BorrowedFd<'_>) -> bool {
+    statat(dir, TEMPORARY, AtFlags::SYMLINK_NOFOLLOW).is_ok()
 }
 
 /// Makes the rename outlive a power cut. A file system whose directories cannot be synced alone
