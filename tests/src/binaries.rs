@@ -14,6 +14,11 @@ pub fn agent() -> PathBuf {
     path("OPENCPM_AGENT_BIN")
 }
 
+/// The agent that dies at chosen points when a test asks for it (its feature `fault-points`).
+pub fn agent_with_faults() -> PathBuf {
+    path("OPENCPM_AGENT_FAULTS")
+}
+
 /// The static agent.
 pub fn static_agent() -> PathBuf {
     path("OPENCPM_AGENT_STATIC")

@@ -44,12 +44,22 @@ impl Client {
 
     /// Starts a reset and returns the task id, or the whole answer of a refusal.
     pub fn reset(&self, instances: &[&str], password: &str) -> Result<u64, Value> {
+        self.try_reset(instances, password).expect("an answer")
+    }
+
+    /// The same, while the server may be away: without an answer nobody knows whether the reset
+    /// was accepted.
+    pub fn try_reset(
+        &self,
+        instances: &[&str],
+        password: &str,
+    ) -> std::io::Result<Result<u64, Value>> {
         let names: Vec<String> = (0..instances.len()).map(|i| format!("instanceIds.{i}")).collect();
         let mut parameters: Vec<(&str, &str)> =
             names.iter().map(String::as_str).zip(instances.iter().copied()).collect();
         parameters.push(("passwd", password));
-        let answer = self.call("ResetDevicePasswd", &parameters);
-        answer["data"]["taskId"].as_u64().ok_or(answer)
+        let answer = self.try_call("ResetDevicePasswd", &parameters)?;
+        Ok(answer["data"]["taskId"].as_u64().ok_or(answer))
     }
 
     /// The `data` of a task's status.

@@ -29,10 +29,26 @@ impl Database {
 
     /// The first column of the first row, as text.
     pub fn text(&self, sql: &str) -> String {
+        self.first(sql)
+    }
+
+    /// The first column of the first row, as bytes.
+    pub fn bytes(&self, sql: &str) -> Vec<u8> {
+        self.first(sql)
+    }
+
+    fn first<T>(&self, sql: &str) -> T
+    where
+        T: for<'r> sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
+    {
         self.runtime.block_on(async {
             let mut connection = self.connect().await;
             let row = sqlx::query(AssertSqlSafe(sql)).fetch_one(&mut connection).await.expect(sql);
-            row.get::<String, _>(0)
+            let value = row.get::<T, _>(0);
+            drop(row);
+            // A connection that stays would keep the server from cutting its log.
+            connection.close().await.expect("it closes");
+            value
         })
     }
 

@@ -1,4 +1,4 @@
-//! What the end-to-end tests share: a lab of real processes, a client that signs like any other,
+//! What the end-to-end tests share: labs and sites of real processes, a client that signs like any other,
 //! and a look at real shadow files. The tests themselves live in `tests/`.
 
 #![forbid(unsafe_code)]
@@ -13,15 +13,19 @@ mod client;
 mod database;
 mod lab;
 mod process;
+mod scratch_root;
 mod service;
 mod shadow;
+mod site;
 
 pub use client::Client;
 pub use database::Database;
 pub use lab::{Device, Lab, OtherAccount, Ready};
-pub use process::mortal;
+pub use process::{Process, mortal};
+pub use scratch_root::Scheme;
 pub use service::Service;
 pub use shadow::{root_hash, verifies};
+pub use site::{Machine, Site};
 
 use std::time::{Duration, Instant};
 

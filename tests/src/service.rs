@@ -1,20 +1,25 @@
 //! A service of its own, `opencpm serve`, for machines that are not a lab's.
 
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::{Client, binaries, eventually, mortal};
+use crate::{Client, Process, binaries, eventually, mortal};
 
 /// The account that its first start makes.
 const ACCOUNT: u64 = 1_251_000_001;
 
+/// Where the service keeps everything, below the directory of the test.
+const FOLDER: &str = "service";
+
 /// A running service; it ends with the test.
 pub struct Service {
-    child: Child,
+    /// `opencpm serve`.
+    pub process: Process,
     dir: TempDir,
     http: String,
 }
@@ -22,25 +27,47 @@ pub struct Service {
 impl Service {
     /// Starts one that agents know by this name, and by no other, and waits until it answers.
     pub fn start(name: &str) -> Self {
+        Self::start_with_deadline(name, Duration::from_secs(120))
+    }
+
+    /// The same; a job ends so long after it was accepted.
+    pub fn start_with_deadline(name: &str, deadline: Duration) -> Self {
+        let mut service = Self::begin(name, deadline);
+        service.answers();
+        service
+    }
+
+    /// The same, without waiting for anything.
+    pub fn begin(name: &str, deadline: Duration) -> Self {
         let dir = tempfile::Builder::new().prefix("service").tempdir().expect("a directory");
-        let [https, http, agents] = free_ports();
+        let [https, http, agents] = [(); 3].map(|()| free_port());
         let configuration = dir.path().join("opencpm.toml");
         let text = format!(
             "dir = {:?}\n[api]\nlisten = \"127.0.0.1:{https}\"\nhttp = \"127.0.0.1:{http}\"\n\
-             names = [\"{name}\"]\n[agents]\nlisten = \"127.0.0.1:{agents}\"\n\
+             names = [\"{name}\"]\njob_deadline = {}\n[agents]\nlisten = \"127.0.0.1:{agents}\"\n\
              addresses = [\"{name}:{agents}\"]\n[first]\napp_id = {ACCOUNT}\n",
-            dir.path().join("service")
+            dir.path().join(FOLDER),
+            deadline.as_secs(),
         );
         std::fs::write(&configuration, text).expect("a configuration");
-        let log = std::fs::File::create(dir.path().join("service.log")).expect("a log");
-        let mut command = mortal(binaries::opencpm());
-        without_settings(&mut command);
-        command.arg("serve").arg("--config").arg(&configuration);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        let child = command.spawn().expect("the service starts");
-        let mut service = Self { child, dir, http: format!("http://127.0.0.1:{http}") };
-        eventually("the service", Duration::from_secs(60), || service.answers().then_some(()));
-        service
+        let process = Process::start(dir.path().join("service.log"), move || {
+            let mut command = mortal(binaries::opencpm());
+            without_settings(&mut command);
+            command.arg("serve").arg("--config").arg(&configuration);
+            command
+        });
+        Self { process, dir, http: format!("http://127.0.0.1:{http}") }
+    }
+
+    /// Waits until it answers the administrator's key. Panics when it ends instead.
+    pub fn answers(&mut self) {
+        eventually("the service", Duration::from_secs(60), || {
+            assert!(self.process.is_running(), "the service ended: {}", self.log());
+            // The key is there before anybody listens; it may be that of a start that was killed.
+            let asks = || self.client().try_call("DescribeDevice", &[]).ok();
+            let answer = self.profile().exists().then(asks).flatten()?;
+            (answer["code"] == 0).then_some(())
+        });
     }
 
     /// A client with the administrator's key.
@@ -53,39 +80,30 @@ impl Service {
         Client::new(&self.http, value("secret_id"), value("secret_key"))
     }
 
-    /// An enrolment token for one machine, made by the command that administrators use.
-    pub fn enrolment_token(&self) -> String {
+    /// An enrolment token for so many machines, made by the command that administrators use.
+    pub fn enrolment_token(&self, machines: usize) -> String {
         let mut command = Command::new(binaries::opencpm());
         without_settings(&mut command);
         command.args(["--endpoint", &self.http, "--profile"]).arg(self.profile());
         command.args(["enrol-token", "create", "--out", "-", "--app-id", &ACCOUNT.to_string()]);
+        command.args(["--uses", &machines.to_string()]);
         let output = command.output().expect("opencpm");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("text")
     }
 
-    /// What the service said on standard error.
+    /// What the service said.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.dir.path().join("service.log")).unwrap_or_default()
+        self.process.said()
     }
 
-    fn answers(&mut self) -> bool {
-        if let Some(status) = self.child.try_wait().expect("its state") {
-            panic!("the service ended with {status}: {}", self.log());
-        }
-        // The key is there before anybody listens.
-        self.profile().exists() && self.client().try_call("DescribeDevice", &[]).is_ok()
+    /// Where the service keeps everything.
+    pub fn folder(&self) -> PathBuf {
+        self.dir.path().join(FOLDER)
     }
 
     fn profile(&self) -> PathBuf {
-        Path::new(self.dir.path()).join("service/admin.toml")
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
+        self.folder().join("admin.toml")
     }
 }
 
@@ -98,8 +116,16 @@ fn without_settings(command: &mut Command) {
     }
 }
 
-/// Nobody else takes them before the service does but by a rare accident.
-fn free_ports() -> [u16; 3] {
-    let taken = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-    taken.map(|listener| listener.local_addr().expect("its address").port())
+/// A port on loopback that is free, and stays so while its service is away: it is outside the range
+/// from which the kernel takes ports for others (from 32768, ip(7)).
+fn free_port() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Test processes that run at the same time begin at different places.
+    let first = 10_000 + std::process::id() * 50 % 20_000;
+    loop {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind(format!("127.0.0.1:{port}")).is_ok() {
+            return port;
+        }
+    }
 }

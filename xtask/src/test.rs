@@ -19,6 +19,8 @@ pub(crate) enum TestError {
     #[error(transparent)]
     Command(#[from] CommandError),
     #[error(transparent)]
+    Faults(#[from] binaries::FaultsError),
+    #[error(transparent)]
     Arrows(#[from] arrows::ArrowsError),
     /// The file that keeps new packages from starting services.
     #[error("cannot look after {path}")]
@@ -42,6 +44,7 @@ fn steps(workspace: &Workspace, announce: &dyn Fn(&str)) -> Result<(), TestError
     cargo("fmt --all --check")?;
     announce("lints");
     cargo("clippy --workspace --all-targets -- -D warnings")?;
+    cargo("clippy -p opencpm-agent --all-targets --features fault-points -- -D warnings")?;
     announce("arrows between the packages");
     arrows::check(workspace)?;
     announce("supply chain: licences, bans, sources, advisories");
@@ -51,16 +54,22 @@ fn steps(workspace: &Workspace, announce: &dyn Fn(&str)) -> Result<(), TestError
     announce("the public Python SDK that the end-to-end tests use");
     let python = python::prepare(workspace)?;
     announce("binaries for the end-to-end tests");
+    let agent_faults = binaries::agent_with_faults(workspace)?;
     let binaries = binaries::build(workspace, Profile::Dev)?;
     announce("the static agent");
     let agent_static = agent::build(workspace)?;
     announce("unit, property and end-to-end tests");
     let Binaries { server, agent } = binaries;
-    let mut tests = workspace.cargo(["test", "--workspace", "--no-fail-fast"]);
+    let all = ["test", "--workspace", "--exclude", "opencpm-agent", "--no-fail-fast"];
+    let mut tests = workspace.cargo(all);
     // tests/src/binaries.rs reads these.
     tests.env("OPENCPM_BIN", server).env("OPENCPM_AGENT_BIN", agent);
     tests.env("OPENCPM_AGENT_STATIC", agent_static).env("OPENCPM_PYTHON", python);
-    Ok(command::succeed(&mut tests)?)
+    tests.env("OPENCPM_AGENT_FAULTS", agent_faults);
+    command::succeed(&mut tests)?;
+    announce("the agent's own tests, which also kill it at chosen points");
+    // Last: it leaves this agent where the ordinary one was.
+    Ok(cargo("test -p opencpm-agent --features fault-points --no-fail-fast")?)
 }
 
 /// Minutes and seconds since the beginning.

@@ -17,6 +17,7 @@ use crate::advice::{Files, after_success};
 use crate::agent::{Agent, time_of};
 use crate::apply::{
     AfterCrash, Applied, Intent, Order, Oversight, Scheme, Step, examine_after_crash, reset,
+    tidy_up,
 };
 use crate::clock::Clock;
 use crate::machine::Machine;
@@ -64,8 +65,10 @@ impl Agent<'_> {
         Some(self.settle(frame.job, frame.sequence, outcome, phase))
     }
 
-    /// Looks at what a crash left undecided and reports it.
+    /// Looks at what a crash left undecided and reports it; tidies up when nothing is left to look
+    /// at.
     pub(crate) fn recover(&mut self) {
+        let mut all_decided = true;
         for (job, sequence, intent) in self.state.jobs.unfinished() {
             let outcome = match examine_after_crash(&self.surroundings.root, &intent) {
                 Ok(AfterCrash::New) => {
@@ -77,10 +80,15 @@ impl Agent<'_> {
                 Err(failure) => {
                     let error = &failure as &dyn Error;
                     tracing::error!(%job, error, "what a crash left cannot be looked at now");
+                    all_decided = false;
                     continue;
                 }
             };
             self.settle(job, sequence, outcome, Phase::Reported);
+        }
+        if all_decided && let Err(error) = tidy_up(&self.surroundings.root) {
+            let error = &error as &dyn Error;
+            tracing::warn!(error, "what a stopped reset left may remain");
         }
     }
 

@@ -7,7 +7,6 @@ use opencpm_protocol::message::Farewell;
 
 use crate::address::Address;
 use crate::agent::Agent;
-use crate::apply::tidy_up;
 use crate::backoff::{Backoff, shuffle};
 use crate::converse::EndError;
 use crate::session::{Ended, session};
@@ -18,9 +17,6 @@ use crate::session::{Ended, session};
 /// a server says ends it: one gateway in wrong hands could then stop a whole fleet.
 pub fn run(agent: &mut Agent<'_>) {
     agent.recover();
-    if let Err(error) = tidy_up(&agent.surroundings.root) {
-        tracing::warn!(error = &error as &dyn Error, "what a stopped reset left may remain");
-    }
     let mut backoff = Backoff::default();
     loop {
         let ended = round(agent);

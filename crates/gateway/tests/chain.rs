@@ -14,7 +14,7 @@ use opencpm_domain::{
 use opencpm_gateway::{Config, Connector, Gateway, Pipe};
 use opencpm_operations::administer::{Administrator, NewEnrolmentToken, create_enrolment_token};
 use opencpm_operations::authenticate::{Caller, known_key};
-use opencpm_operations::first_start::{NewDeployment, first_start, new_root_key};
+use opencpm_operations::first_start::{NewDeployment, first_start, new_root_key, plan};
 use opencpm_operations::keyring::{Keyring, MasterKey};
 use opencpm_operations::operation_result::operation_result;
 use opencpm_operations::port::{Clock, Queue, Random, Store};
@@ -89,7 +89,8 @@ impl Deployment {
             account_name: "first".to_owned(),
             uin: Uin::parse("1").unwrap(),
         };
-        let key = first_start(&*store, &*clock, Arc::clone(&random), new).await.unwrap();
+        let (first, key) = plan(&*clock, Arc::clone(&random), new).unwrap();
+        first_start(&*store, first).await.unwrap();
         let row = store.deployment().await.unwrap().unwrap();
         let keys = Keyring::load(deployment, &master, &row.encrypted_keys, Arc::clone(&random));
         let trust = Arc::new(Trust::load(&row, &root.public()).unwrap());

@@ -58,13 +58,14 @@ pub enum FirstStartError {
     Taken,
 }
 
-/// Initialises an empty store. Returns the first key, which may administer everything.
-pub async fn first_start(
-    store: &dyn Store,
+/// Makes everything that a first start writes into the store, and the first key, which may
+/// administer everything. Whoever starts keeps the key before [`first_start`]: nobody can make
+/// another one without it.
+pub fn plan(
     clock: &dyn Clock,
     random: Arc<dyn Random>,
     new: NewDeployment<'_>,
-) -> Result<MadeKey, FirstStartError> {
+) -> Result<(FirstStart, MadeKey), KeysError> {
     let now = clock.now();
     let keyring = Keyring::generate(new.deployment, new.master, Arc::clone(&random));
     let statement = TrustStatement {
@@ -100,7 +101,12 @@ pub async fn first_start(
             subject: format!("deployment {}", new.deployment),
         },
     };
-    if store.create_deployment(first).await? { Ok(made) } else { Err(FirstStartError::Taken) }
+    Ok((first, made))
+}
+
+/// Initialises an empty store.
+pub async fn first_start(store: &dyn Store, first: FirstStart) -> Result<(), FirstStartError> {
+    if store.create_deployment(first).await? { Ok(()) } else { Err(FirstStartError::Taken) }
 }
 
 /// A new statement that says the same for longer, when less than half of its time is left.

@@ -29,7 +29,7 @@ fn in_an_empty_root_the_static_agent_finds_its_server_by_dns() {
 
 fn enrol_and_reset(mut machine: EmptyMachine) {
     let service = Service::start(SERVER);
-    let device = machine.enrol(&service.enrolment_token());
+    let device = machine.enrol(&service.enrolment_token(1));
     machine.run();
     let client = service.client();
     let start = Instant::now();

@@ -82,9 +82,11 @@ pub struct Applied {
 pub enum AfterCrash {
     /// Root's entry is the one that was intended: the reset happened.
     New,
-    /// Root's entry is the one from before: the reset did not happen.
+    /// Root's entry is the one from before and the new file still waits beside it: the reset did
+    /// not happen.
     Old,
-    /// Another hand has changed it since, or there is no well-formed entry.
+    /// Another hand has changed it since, perhaps back to what it was, or there is no well-formed
+    /// entry.
     Neither,
 }
 
@@ -131,15 +133,16 @@ pub fn reset(
 }
 
 /// Looks whether the intended change happened; no password is needed. What it finds is on disk
-/// for good when it returns, and the temporary file of the interrupted reset is gone.
+/// for good when it returns. It changes nothing, so that asking again gives the same answer; see
+/// [`tidy_up`].
 ///
 /// An error says nothing about the change ([`Reason::certainty`] is `Unknown`); ask again.
 pub fn examine_after_crash(root: &Root, intent: &Intent) -> Result<AfterCrash, Failure> {
     look(root, intent).map_err(|failure| failure.because(Reason::VerifyFailed))
 }
 
-/// Removes what a reset left that was stopped before it had recorded its intent: a file with all
-/// hashes, and perhaps a lock.
+/// Removes what a stopped reset left beside the shadow file: a file with all hashes, and perhaps a
+/// lock. Only when the outcome of every intent is kept: [`examine_after_crash`] looks at it.
 pub fn tidy_up(root: &Root) -> Result<(), Failure> {
     let directory = ShadowDirectory::open(root)?;
     if has_leftover(directory.fd()) {
@@ -150,15 +153,8 @@ pub fn tidy_up(root: &Root) -> Result<(), Failure> {
 }
 
 fn look(root: &Root, intent: &Intent) -> Result<AfterCrash, Failure> {
+    // Reading needs no lock: the file is always whole.
     let directory = ShadowDirectory::open(root)?;
-    // Reading needs no lock, the file is always whole; tidying up does.
-    match ShadowLock::take(directory.fd(), Order::USUAL_WAIT) {
-        Ok(_lock) => remove_leftover(directory.fd()),
-        Err(error) => {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "a temporary file of the interrupted reset may remain");
-        }
-    }
     let file = match directory.read() {
         Ok(file) => file,
         Err(failure) if of_another_hand(failure.reason()) => return Ok(AfterCrash::Neither),
@@ -169,7 +165,10 @@ fn look(root: &Root, intent: &Intent) -> Result<AfterCrash, Failure> {
         sync_directory(directory.fd())?;
         return Ok(AfterCrash::New);
     }
-    Ok(if found == Ok(intent.old) { AfterCrash::Old } else { AfterCrash::Neither })
+    // An old entry alone proves nothing: a file that was put back from a copy has it too. The
+    // rename would have taken the new file away.
+    let unchanged = found == Ok(intent.old) && has_leftover(directory.fd());
+    Ok(if unchanged { AfterCrash::Old } else { AfterCrash::Neither })
 }
 
 /// The file is gone, or something stands in its place that a reset would not have touched.

@@ -1,8 +1,9 @@
 //! A crash around the change is reported truthfully at the next start.
 
 use std::fs;
+use std::path::PathBuf;
 
-use opencpm_agent::apply::{Intent, Order, Oversight, Root, reset};
+use opencpm_agent::apply::{Intent, Order, Oversight, Root, Step, reset};
 use opencpm_agent::state::{Phase, State, StateDir};
 use opencpm_domain::{JobId, Password, PasswordPolicy, Reason, Sequence, Verdict};
 
@@ -11,6 +12,7 @@ use crate::machine::Machine;
 
 /// Keeps the intent as the agent does, and goes no further than the test says.
 struct Crash<'a> {
+    machine: &'a Machine,
     directory: &'a StateDir,
     state: State,
     before_rename: bool,
@@ -27,6 +29,19 @@ impl Oversight for Crash<'_> {
     fn still_due(&mut self) -> Result<(), Reason> {
         if self.before_rename { Err(Reason::Expired) } else { Ok(()) }
     }
+
+    /// A reset that returns tidies up; one that is killed does not.
+    fn reached(&mut self, step: Step) {
+        if step == Step::IntentDurable && self.before_rename {
+            let [new, kept] = leftover(self.machine);
+            fs::hard_link(new, kept).unwrap();
+        }
+    }
+}
+
+/// The new file beside the old one, and where it waits until the reset has returned.
+fn leftover(machine: &Machine) -> [PathBuf; 2] {
+    ["etc/shadow.opencpm-new", "etc/kept"].map(|name| machine.tree.path().join(name))
 }
 
 /// The agent stops between intent and rename, or between rename and report.
@@ -42,8 +57,13 @@ pub(crate) fn crash(machine: &Machine, before_rename: bool) {
         salt: [3; 16],
     };
     let root = Root::open(machine.tree.path()).unwrap();
-    let ended = reset(&root, &order, &mut Crash { directory: &directory, state, before_rename });
+    let mut crash = Crash { machine, directory: &directory, state, before_rename };
+    let ended = reset(&root, &order, &mut crash);
     assert_eq!(ended.is_err(), before_rename);
+    if before_rename {
+        let [new, kept] = leftover(machine);
+        fs::rename(kept, new).unwrap();
+    }
 }
 
 fn after(machine: &Machine) -> Seen {
@@ -67,6 +87,7 @@ fn a_change_that_did_not_happen_is_reported_as_interrupted() {
     let verdict = after(&machine).reports[0].verdict();
     assert_eq!(verdict, Verdict::NotApplied(Reason::Interrupted));
     assert!(!machine.root_has("abce1234"));
+    assert!(!leftover(&machine)[0].exists());
 }
 
 #[test]

@@ -6,7 +6,9 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
-use opencpm_agent::apply::{AfterCrash, EntryDigest, Intent, Oversight, Step, examine_after_crash};
+use opencpm_agent::apply::{
+    AfterCrash, EntryDigest, Intent, Oversight, Step, examine_after_crash, tidy_up,
+};
 use opencpm_domain::Reason;
 use rustix::process::{Signal, getpid, kill_process};
 
@@ -66,7 +68,10 @@ fn killed_before_the_rename_the_old_entry_stands_and_is_told() {
     let intent = kill_at(Step::IntentDurable, &scratch);
     assert_eq!(scratch.shadow(), SHADOW);
     assert!(scratch.path("etc/shadow.opencpm-new").exists());
-    assert_eq!(examine_after_crash(&scratch.root(), &intent).unwrap(), AfterCrash::Old);
+    for _ in 0..2 {
+        assert_eq!(examine_after_crash(&scratch.root(), &intent).unwrap(), AfterCrash::Old);
+    }
+    tidy_up(&scratch.root()).unwrap();
     assert_eq!(scratch.names_in_etc(), [".pwd.lock", "login.defs", "shadow"]);
     scratch.reset().unwrap();
 }
@@ -93,6 +98,16 @@ fn an_entry_that_another_hand_changed_meanwhile_is_neither() {
     }
     fs::remove_file(scratch.path("etc/shadow")).unwrap();
     assert_eq!(examine_after_crash(&scratch.root(), &intent).unwrap(), AfterCrash::Neither);
+}
+
+#[test]
+fn an_old_entry_that_was_put_back_after_the_rename_does_not_prove_that_nothing_happened() {
+    for step in [Step::Renamed, Step::Verified] {
+        let scratch = Scratch::new(SHADOW);
+        let intent = kill_at(step, &scratch);
+        scratch.write("etc/shadow", SHADOW);
+        assert_eq!(examine_after_crash(&scratch.root(), &intent).unwrap(), AfterCrash::Neither);
+    }
 }
 
 #[test]

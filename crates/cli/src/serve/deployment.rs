@@ -13,8 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use opencpm_domain::{AppId, DeploymentId, Uin};
-use opencpm_operations::administer::MadeKey;
-use opencpm_operations::first_start::{NewDeployment, TLS_KEY, first_start, renew_statement};
+use opencpm_operations::first_start::{NewDeployment, TLS_KEY, first_start, plan, renew_statement};
 use opencpm_operations::keyring::{Keyring, MasterKey};
 use opencpm_operations::port::{Clock, DeploymentRow, KeysError, Random, Store};
 use opencpm_operations::role::{Trust, TrustError};
@@ -23,7 +22,8 @@ use secrecy::ExposeSecret;
 
 use super::ServeError;
 use super::authority::{Authority, new_authority};
-use super::key_files;
+use super::sockets::Addresses;
+use super::{key_files, welcome};
 use crate::config::Config;
 use crate::files;
 
@@ -44,8 +44,8 @@ pub(super) struct Deployment {
     pub(super) trust: Trust,
     /// Issues certificates.
     pub(super) authority: Authority,
-    /// The first key, when this was the first start.
-    pub(super) first_key: Option<MadeKey>,
+    /// Whether this start made it.
+    pub(super) is_first: bool,
 }
 
 /// Where everything is and what it is made with.
@@ -58,21 +58,24 @@ pub(super) struct Place<'a> {
     pub(super) clock: Arc<dyn Clock>,
     /// For keys.
     pub(super) random: Arc<dyn Random>,
+    /// Where the service can be reached.
+    pub(super) addresses: &'a Addresses,
 }
 
 impl Deployment {
     /// Opens the deployment; makes it first where the store is empty.
     pub(super) async fn open(place: &Place<'_>) -> Result<Self, ServeError> {
         let found = place.store.deployment().await.map_err(ServeError::Store)?;
-        let (row, first_key) = match found {
-            Some(row) => (row, None),
+        let is_first = found.is_none();
+        let row = match found {
+            Some(row) => row,
             None => {
-                let key = place.create().await?;
+                place.create().await?;
                 let row = place.store.deployment().await.map_err(ServeError::Store)?;
-                (row.ok_or(ServeError::NoDeployment)?, Some(key))
+                row.ok_or(ServeError::NoDeployment)?
             }
         };
-        let deployment = place.load(row, first_key).await?;
+        let deployment = place.load(row, is_first).await?;
         place.keep_ca(&deployment.authority)?;
         Ok(deployment)
     }
@@ -80,8 +83,8 @@ impl Deployment {
 
 impl Place<'_> {
     /// Keys go to disk before anything in the store depends on them. An interrupted first start
-    /// begins again with the keys that it finds.
-    async fn create(&self) -> Result<MadeKey, ServeError> {
+    /// begins again with the keys that it finds, and with another first key.
+    async fn create(&self) -> Result<(), ServeError> {
         let (master_path, root_path) = (self.config.master_key(), self.config.root_key());
         let master = key_files::master_or_new(&master_path, &*self.random)?;
         let root = key_files::root_or_new(&root_path, &*self.random)?;
@@ -99,16 +102,13 @@ impl Place<'_> {
             account_name: self.config.first.name.clone(),
             uin,
         };
-        first_start(self.store, &*self.clock, Arc::clone(&self.random), new)
-            .await
-            .map_err(ServeError::FirstStart)
+        let planned = plan(&*self.clock, Arc::clone(&self.random), new);
+        let (first, key) = planned.map_err(|error| ServeError::FirstStart(error.into()))?;
+        welcome::keep_first_key(self.config, self.addresses, key)?;
+        first_start(self.store, first).await.map_err(ServeError::FirstStart)
     }
 
-    async fn load(
-        &self,
-        row: DeploymentRow,
-        first_key: Option<MadeKey>,
-    ) -> Result<Deployment, ServeError> {
+    async fn load(&self, row: DeploymentRow, is_first: bool) -> Result<Deployment, ServeError> {
         let master = key_files::master(&self.config.master_key())?;
         let keyring = self.keyring(&row, &master)?;
         let tls_key =
@@ -120,7 +120,7 @@ impl Place<'_> {
         let clock = Arc::clone(&self.clock);
         let authority =
             Authority::load(trust.deployment(), certificate, tls_key.expose_secret(), clock)?;
-        Ok(Deployment { keyring, trust, authority, first_key })
+        Ok(Deployment { keyring, trust, authority, is_first })
     }
 
     fn keyring(&self, row: &DeploymentRow, master: &MasterKey) -> Result<Keyring, ServeError> {

@@ -109,7 +109,8 @@ pub(super) fn keep_root_public(
 
 fn write(path: &Path, kind: &str, key: &[u8; 32]) -> Result<(), KeyFileError> {
     let line = Zeroizing::new(format!("{kind} {}\n", to_hex(key)));
-    files::create_secret(path, &line).map_err(|error| KeyFileError::Make(path.to_owned(), error))
+    // Nobody else is at work in the folder, and a start that is killed here leaves no half of it.
+    files::replace_secret(path, &line).map_err(|error| KeyFileError::Make(path.to_owned(), error))
 }
 
 fn secret(path: &Path, kind: &'static str) -> Result<Zeroizing<[u8; 32]>, KeyFileError> {

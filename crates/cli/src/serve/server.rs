@@ -55,8 +55,9 @@ impl Server {
         files::private_folder(&config.dir)
             .map_err(|error| ServeError::Folder(config.dir.clone(), error))?;
         let sockets = Sockets::take(&config).await?;
+        let addresses = sockets.addresses(&config)?;
         let store = open_store(&config.dir, &clock).await?;
-        let place = Place { config: &config, store: &*store, clock, random };
+        let place = Place { config: &config, store: &*store, clock, random, addresses: &addresses };
         match Self::assemble(&place, sockets, &store).await {
             Ok(server) => Ok(server),
             Err(error) => Err(close_after(&store, error).await),
@@ -69,12 +70,8 @@ impl Server {
         store: &Arc<SqliteStore>,
     ) -> Result<Self, ServeError> {
         let config = place.config;
-        let addresses = sockets.addresses(config)?;
-        let Deployment { keyring, trust, authority, first_key } = Deployment::open(place).await?;
-        let is_first = first_key.is_some();
-        if let Some(key) = first_key {
-            welcome::keep_first_key(config, &addresses, key)?;
-        }
+        let addresses = place.addresses.clone();
+        let Deployment { keyring, trust, authority, is_first } = Deployment::open(place).await?;
         let certificate = Current::issue(authority, certificate_names(config))?;
         let shared = Shared {
             store: store.clone(),
