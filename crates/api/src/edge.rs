@@ -23,7 +23,8 @@ pub struct Edge {
     clock: Arc<dyn Clock>,
     settings: Settings,
     connections: Arc<Semaphore>,
-    large_bodies: Semaphore,
+    /// One permit for each byte of [`crate::Limits::body_memory`].
+    body_memory: Arc<Semaphore>,
     /// Requests that are being carried out. They go on when their connection breaks.
     work: TaskTracker,
     requests: AtomicU64,
@@ -36,7 +37,7 @@ pub(crate) struct Received {
     /// The host as received: any bytes, or none.
     pub(crate) host: Vec<u8>,
     /// The query of a GET, the body of a POST.
-    pub(crate) encoded: Zeroizing<Vec<u8>>,
+    pub(crate) encoded: body::Bytes,
 }
 
 /// What may be logged of a request, as far as it was read: names that we know, and the key.
@@ -62,7 +63,7 @@ impl Edge {
             service,
             clock,
             connections: Arc::new(Semaphore::new(settings.limits.connections)),
-            large_bodies: Semaphore::new(settings.limits.large_bodies),
+            body_memory: body::memory(&settings.limits),
             work: TaskTracker::new(),
             requests: AtomicU64::new(0),
             settings,
@@ -129,10 +130,10 @@ impl Edge {
         let (method, encoded) = match *request.method() {
             Method::GET => {
                 let query = request.uri().query().unwrap_or_default();
-                ("GET", Zeroizing::new(query.as_bytes().to_vec()))
+                ("GET", body::Bytes::from(query))
             }
             Method::POST => {
-                ("POST", body::read(request.into_body(), limits, &self.large_bodies).await?)
+                ("POST", body::read(request.into_body(), limits, &self.body_memory).await?)
             }
             _ => return Err(Refusal::new(Condition::UnsupportedProtocol, "use GET or POST")),
         };

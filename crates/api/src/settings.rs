@@ -43,8 +43,10 @@ pub struct Limits {
     pub request_line: usize,
     /// Connections at a time; more wait in the kernel's queue.
     pub connections: usize,
-    /// Bodies above 64 KiB that are in memory at a time; more wait within `body_time`.
-    pub large_bodies: usize,
+    /// Bytes of all bodies in memory at a time, without the first 64 KiB of each, from their
+    /// arrival to their answer; more wait within `body_time`. At least one of the largest size
+    /// fits. What is decoded from them comes on top, at most some three times as much.
+    pub body_memory: usize,
     /// Requests at a time on one HTTP/2 connection.
     pub streams: u32,
     /// For the TLS handshake.
@@ -70,7 +72,7 @@ impl Default for Limits {
             body: 10 << 20,
             request_line: 64 << 10,
             connections: 4096,
-            large_bodies: 16,
+            body_memory: 160 << 20,
             streams: 32,
             handshake_time: Duration::from_secs(10),
             head_time: Duration::from_secs(15),

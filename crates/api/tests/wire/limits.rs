@@ -133,3 +133,43 @@ async fn more_connections_than_allowed_wait_their_turn() {
     drop(first);
     read_reply(&mut second).await.assert_done();
 }
+
+#[tokio::test]
+async fn large_bodies_that_do_not_come_keep_no_other_out() {
+    let limits = Limits { body_memory: 20 << 20, ..Limits::default() };
+    let world = World::with(limited(limits)).await;
+    let begun = format!(
+        "POST /v2/index.php HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 10000000\r\n\r\n{}",
+        "a".repeat(100_000)
+    );
+    let mut slow = Vec::new();
+    for _ in 0..40 {
+        let mut stream = world.connect().await;
+        stream.write_all(begun.as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    let form = Ask::new("DescribeDevice").form("POST");
+    let large = format!("{form}{}", "&".repeat(1 << 20));
+    world.send(post(&large)).await.assert_done();
+}
+
+#[tokio::test]
+async fn large_bodies_that_are_not_answered_yet_count_too() {
+    let (body, body_memory, body_time) = (200_000, 0, Duration::from_millis(500));
+    let limits = Limits { body, body_memory, body_time, ..Limits::default() };
+    let world = World::with(limited(limits)).await;
+    let padded = |ask: &Ask| {
+        let form = ask.form("POST");
+        post(&format!("{form}{}", "&".repeat(body - form.len())))
+    };
+    let mut waiting = world.connect().await;
+    let slow = Ask::reset("abce1234").with("instanceIds.0", "cpm-slow");
+    waiting.write_all(padded(&slow).as_bytes()).await.unwrap();
+    patient(world.service.asked.first()).await;
+    let other = padded(&Ask::new("DescribeDevice"));
+    world.send(&other).await.assert_refused(4000);
+    world.send(Ask::new("DescribeDevice").post()).await.assert_done();
+    world.service.gate.add_permits(1);
+    read_reply(&mut waiting).await.assert_done();
+    world.send(&other).await.assert_done();
+}
