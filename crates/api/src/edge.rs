@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
+use hyper::header::{ALLOW, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use opencpm_domain::{Condition, Refusal, SecretId, Timestamp};
 use opencpm_operations::port::Clock;
@@ -112,11 +112,10 @@ impl Edge {
             Err(refusal) => (Trail::default(), Err(refusal)),
         };
         log(number, &method, &trail, &result, begun);
-        let status = match (&result, method) {
-            (_, Method::GET | Method::POST) => StatusCode::OK,
-            _ => StatusCode::METHOD_NOT_ALLOWED,
-        };
-        json(status, result.unwrap_or_else(|refusal| v2::failure(&refusal)))
+        let is_refused_method = !ours(&method)
+            && matches!(&result, Err(refusal) if refusal.condition == Condition::UnsupportedProtocol);
+        let body = result.unwrap_or_else(|refusal| v2::failure(&refusal));
+        if is_refused_method { method_not_allowed(body) } else { json(StatusCode::OK, body) }
     }
 
     /// Step 1 of contract 7.1, as far as it needs no decoding: size and method.
@@ -159,6 +158,10 @@ impl Edge {
     }
 }
 
+fn ours(method: &Method) -> bool {
+    [Method::GET, Method::POST].contains(method)
+}
+
 /// Method, target and version, with the spaces between them.
 fn request_line(request: &Request<Incoming>) -> usize {
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
@@ -187,7 +190,7 @@ fn log(
     let condition = result.as_ref().err().map(|refusal| refusal.condition);
     tracing::info!(
         request = number,
-        method = if *method == Method::GET || *method == Method::POST { method.as_str() } else { "other" },
+        method = if ours(method) { method.as_str() } else { "other" },
         path = v2::PATH,
         action = trail.action.unwrap_or("-"),
         secret_id = trail.secret_id.as_ref().map_or("-", SecretId::as_str),
@@ -196,6 +199,13 @@ fn log(
         micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
         "answered"
     );
+}
+
+/// The only answer of the API with a status other than 200 (contract section 1).
+fn method_not_allowed(body: v2::Answer) -> Answered {
+    let mut response = json(StatusCode::METHOD_NOT_ALLOWED, body);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST"));
+    response
 }
 
 fn nothing_here() -> Answered {

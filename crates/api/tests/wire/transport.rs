@@ -26,6 +26,10 @@ async fn only_get_and_post_are_for_the_api() {
         assert_eq!((reply.status, reply.code()), (405, 4600), "{method}");
         assert_eq!(reply.json()["codeDesc"], "InvalidRequest.UnsupportedProtocol");
         assert!(reply.head.contains("\r\ncontent-type: application/json\r\n"));
+        assert!(reply.head.contains("\r\nallow: get, post\r\n"));
+        // Its size is looked at first, and that refusal has the status of all others.
+        let long = get(&"a".repeat(65_520)).replacen("GET", method, 1);
+        world.send(long).await.assert_refused(4000);
     }
     let reply = world.send(Ask::new("DescribeDevice").get().replacen("GET", "HEAD", 1)).await;
     assert_eq!((reply.status, reply.body.as_str()), (405, ""));
