@@ -51,7 +51,8 @@ pub struct Limits {
     pub streams: u32,
     /// For the TLS handshake.
     pub handshake_time: Duration,
-    /// For the head of a request, and for the next one on an idle connection.
+    /// For the head of a request, and for the next one on an idle connection; on HTTP/2 at most
+    /// twice as long.
     pub head_time: Duration,
     /// For the body of a request.
     pub body_time: Duration,
@@ -62,6 +63,8 @@ pub struct Limits {
     pub linger_time: Duration,
     /// A connection that is older ends after its current request.
     pub connection_age: Duration,
+    /// For taking the last answers on a connection that is to end.
+    pub farewell_time: Duration,
     /// At shutdown, for requests that are under way.
     pub drain_time: Duration,
 }
@@ -80,6 +83,7 @@ impl Default for Limits {
             stall_time: Duration::from_secs(30),
             linger_time: Duration::from_secs(2),
             connection_age: Duration::from_secs(3600),
+            farewell_time: Duration::from_secs(300),
             drain_time: Duration::from_secs(20),
         }
     }

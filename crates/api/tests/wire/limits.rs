@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use http_body_util::Empty;
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use opencpm_api::{Limits, Settings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -121,6 +125,58 @@ async fn connections_that_say_nothing_end() {
         patient(stream.read_to_end(&mut bytes)).await.unwrap();
         assert_eq!(bytes, b"", "after {start:?}");
     }
+}
+
+#[tokio::test]
+async fn http_2_connections_that_ask_nothing_end_although_they_answer_pings() {
+    let limits = Limits { head_time: Duration::from_millis(50), ..Limits::default() };
+    let world = World::with(limited(limits)).await;
+    let io = TokioIo::new(world.connect().await);
+    let (client, connection) =
+        hyper::client::conn::http2::handshake::<_, _, Empty<Bytes>>(TokioExecutor::new(), io)
+            .await
+            .unwrap();
+    patient(connection).await.unwrap();
+    drop(client);
+}
+
+#[tokio::test]
+async fn http_2_clients_that_take_no_answer_are_left_in_the_end() {
+    let head_time = Duration::from_millis(50);
+    let limits = Limits { head_time, farewell_time: head_time, ..Limits::default() };
+    let world = World::with(limited(limits)).await;
+    let io = TokioIo::new(world.connect().await);
+    let (mut client, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+        .initial_stream_window_size(8)
+        .handshake(io)
+        .await
+        .unwrap();
+    let driver = tokio::spawn(connection);
+    let form = Ask::new("DescribeDevice").form("GET");
+    let request = Request::get(format!("http://{HOST}/v2/index.php?{form}"))
+        .body(Empty::<Bytes>::new())
+        .unwrap();
+    let untaken = patient(client.send_request(request)).await.unwrap();
+    // The connection ends one way or another; without a bound it never would.
+    drop(patient(driver).await.unwrap());
+    drop(untaken);
+}
+
+#[tokio::test]
+async fn a_request_that_takes_long_is_not_idle() {
+    let limits = Limits { head_time: Duration::from_millis(20), ..Limits::default() };
+    let world = World::with(limited(limits)).await;
+    let mut stream = world.connect().await;
+    let slow = Ask::reset("abce1234").with("instanceIds.0", "cpm-slow");
+    stream.write_all(slow.post().as_bytes()).await.unwrap();
+    patient(world.service.asked.first()).await;
+    // Long enough for other connections to be found idle, twice.
+    for _ in 0..2 {
+        let mut silent = world.connect().await;
+        patient(silent.read_to_end(&mut Vec::new())).await.unwrap();
+    }
+    world.service.gate.add_permits(1);
+    read_reply(&mut stream).await.assert_done();
 }
 
 #[tokio::test]
