@@ -240,6 +240,13 @@ async fn a_message_names_every_offending_value() {
     let bad = Ask::reset("abce1234").with("instanceIds.3", "a b").with("instanceIds.12", "");
     let reply = world.send(bad.get()).await;
     assert!(reply.message().contains("3, 12"), "{reply:?}");
+    let mut many = Ask::new("ResetDevicePasswd").with("passwd", "abce1234");
+    for number in 0..1500 {
+        many = many.with(&format!("instanceIds.{number}"), &format!("cpm-{}", number / 2));
+    }
+    let reply = world.send(many.post()).await;
+    reply.assert_refused(10001);
+    assert_eq!(reply.message().matches("cpm-").count(), 750);
     let reply = world.send(Ask::new("ResetDevicePasswd").get()).await;
     assert!(reply.message().contains("instanceIds.n, passwd"), "{reply:?}");
 }
