@@ -45,12 +45,22 @@ pub(crate) struct Received {
 pub(crate) struct Trail {
     action: Option<&'static str>,
     secret_id: Option<SecretId>,
+    client: Option<String>,
 }
 
 impl Trail {
     pub(crate) fn note(&mut self, action: Option<&'static Action>, secret_id: Option<&SecretId>) {
         self.action = action.map(Action::name);
         self.secret_id = secret_id.cloned();
+    }
+
+    /// The client's name for itself (contract 2.1). Only what looks like one: a field in the
+    /// wrong place may hold anything.
+    pub(crate) fn note_client(&mut self, name: &str) {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-; ".contains(&b);
+        if name.len() <= 64 && name.bytes().all(plain) {
+            self.client = Some(name.to_owned());
+        }
     }
 }
 
@@ -179,7 +189,8 @@ fn host(request: &Request<Incoming>) -> Vec<u8> {
     .unwrap_or_default()
 }
 
-/// One line for each request: never a query, a body or a value that a caller made up.
+/// One line for each request: never a query or a body, and of the caller's own values only the
+/// key's id and the client's name, in their narrow forms.
 fn log(
     number: u64,
     method: &Method,
@@ -194,6 +205,7 @@ fn log(
         path = v2::PATH,
         action = trail.action.unwrap_or("-"),
         secret_id = trail.secret_id.as_ref().map_or("-", SecretId::as_str),
+        client = trail.client.as_deref().unwrap_or("-"),
         code = condition.map_or(0, |condition| condition.row().code.unwrap_or(0)),
         condition = ?condition,
         micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
