@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
+use hyper::header::{ALLOW, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use opencpm_domain::{Condition, Refusal, SecretId, Timestamp};
 use opencpm_operations::port::Clock;
@@ -23,7 +23,8 @@ pub struct Edge {
     clock: Arc<dyn Clock>,
     settings: Settings,
     connections: Arc<Semaphore>,
-    large_bodies: Semaphore,
+    /// One permit for each byte of [`crate::Limits::body_memory`].
+    body_memory: Arc<Semaphore>,
     /// Requests that are being carried out. They go on when their connection breaks.
     work: TaskTracker,
     requests: AtomicU64,
@@ -36,7 +37,7 @@ pub(crate) struct Received {
     /// The host as received: any bytes, or none.
     pub(crate) host: Vec<u8>,
     /// The query of a GET, the body of a POST.
-    pub(crate) encoded: Zeroizing<Vec<u8>>,
+    pub(crate) encoded: body::Bytes,
 }
 
 /// What may be logged of a request, as far as it was read: names that we know, and the key.
@@ -44,12 +45,22 @@ pub(crate) struct Received {
 pub(crate) struct Trail {
     action: Option<&'static str>,
     secret_id: Option<SecretId>,
+    client: Option<String>,
 }
 
 impl Trail {
     pub(crate) fn note(&mut self, action: Option<&'static Action>, secret_id: Option<&SecretId>) {
         self.action = action.map(Action::name);
         self.secret_id = secret_id.cloned();
+    }
+
+    /// The client's name for itself (contract 2.1). Only what looks like one: a field in the
+    /// wrong place may hold anything.
+    pub(crate) fn note_client(&mut self, name: &str) {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-; ".contains(&b);
+        if name.len() <= 64 && name.bytes().all(plain) {
+            self.client = Some(name.to_owned());
+        }
     }
 }
 
@@ -62,7 +73,7 @@ impl Edge {
             service,
             clock,
             connections: Arc::new(Semaphore::new(settings.limits.connections)),
-            large_bodies: Semaphore::new(settings.limits.large_bodies),
+            body_memory: body::memory(&settings.limits),
             work: TaskTracker::new(),
             requests: AtomicU64::new(0),
             settings,
@@ -111,11 +122,10 @@ impl Edge {
             Err(refusal) => (Trail::default(), Err(refusal)),
         };
         log(number, &method, &trail, &result, begun);
-        let status = match (&result, method) {
-            (_, Method::GET | Method::POST) => StatusCode::OK,
-            _ => StatusCode::METHOD_NOT_ALLOWED,
-        };
-        json(status, result.unwrap_or_else(|refusal| v2::failure(&refusal)))
+        let is_refused_method = !ours(&method)
+            && matches!(&result, Err(refusal) if refusal.condition == Condition::UnsupportedProtocol);
+        let body = result.unwrap_or_else(|refusal| v2::failure(&refusal));
+        if is_refused_method { method_not_allowed(body) } else { json(StatusCode::OK, body) }
     }
 
     /// Step 1 of contract 7.1, as far as it needs no decoding: size and method.
@@ -129,10 +139,10 @@ impl Edge {
         let (method, encoded) = match *request.method() {
             Method::GET => {
                 let query = request.uri().query().unwrap_or_default();
-                ("GET", Zeroizing::new(query.as_bytes().to_vec()))
+                ("GET", body::Bytes::from(query))
             }
             Method::POST => {
-                ("POST", body::read(request.into_body(), limits, &self.large_bodies).await?)
+                ("POST", body::read(request.into_body(), limits, &self.body_memory).await?)
             }
             _ => return Err(Refusal::new(Condition::UnsupportedProtocol, "use GET or POST")),
         };
@@ -158,6 +168,10 @@ impl Edge {
     }
 }
 
+fn ours(method: &Method) -> bool {
+    [Method::GET, Method::POST].contains(method)
+}
+
 /// Method, target and version, with the spaces between them.
 fn request_line(request: &Request<Incoming>) -> usize {
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
@@ -175,7 +189,8 @@ fn host(request: &Request<Incoming>) -> Vec<u8> {
     .unwrap_or_default()
 }
 
-/// One line for each request: never a query, a body or a value that a caller made up.
+/// One line for each request: never a query or a body, and of the caller's own values only the
+/// key's id and the client's name, in their narrow forms.
 fn log(
     number: u64,
     method: &Method,
@@ -186,15 +201,23 @@ fn log(
     let condition = result.as_ref().err().map(|refusal| refusal.condition);
     tracing::info!(
         request = number,
-        method = if *method == Method::GET || *method == Method::POST { method.as_str() } else { "other" },
+        method = if ours(method) { method.as_str() } else { "other" },
         path = v2::PATH,
         action = trail.action.unwrap_or("-"),
         secret_id = trail.secret_id.as_ref().map_or("-", SecretId::as_str),
+        client = trail.client.as_deref().unwrap_or("-"),
         code = condition.map_or(0, |condition| condition.row().code.unwrap_or(0)),
         condition = ?condition,
         micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
         "answered"
     );
+}
+
+/// The only answer of the API with a status other than 200 (contract section 1).
+fn method_not_allowed(body: v2::Answer) -> Answered {
+    let mut response = json(StatusCode::METHOD_NOT_ALLOWED, body);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST"));
+    response
 }
 
 fn nothing_here() -> Answered {

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod action;
+mod activity;
 mod body;
 mod edge;
 mod form;

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::Edge;
+use crate::activity::Activity;
 use crate::wire::Wire;
 
 /// After a failed accept, such as for want of file descriptors, before the next one.
@@ -128,23 +129,36 @@ where
         .initial_stream_window_size(MAX_AHEAD)
         .keep_alive_interval(limits.head_time)
         .keep_alive_timeout(limits.head_time);
-    let answer = service_fn(move |request| edge.clone().respond(request));
+    let activity = Arc::new(Activity::default());
+    let requests = Arc::clone(&activity);
+    let answer = service_fn(move |request| {
+        let (edge, running) = (edge.clone(), requests.begin());
+        async move {
+            let answered = edge.respond(request).await;
+            drop(running);
+            answered
+        }
+    });
     let io = TokioIo::new(Wire::new(stream, &limits));
     let mut connection = std::pin::pin!(server.serve_connection(io, answer));
     let ended = tokio::select! {
         result = connection.as_mut() => Some(result),
         () = shutdown.cancelled() => None,
         () = tokio::time::sleep(limits.connection_age) => None,
+        // On HTTP/2 the library would keep a client that does nothing but answer its pings.
+        () = activity.idle_for(limits.head_time) => None,
     };
     let result = match ended {
-        Some(result) => result,
+        Some(result) => Ok(result),
         None => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            tokio::time::timeout(limits.farewell_time, connection).await
         }
     };
-    if let Err(error) = result {
+    match result {
+        Ok(Ok(())) => {}
         // The library's text says what went wrong with the connection, never what was sent.
-        tracing::debug!(%error, "a connection ended early");
+        Ok(Err(error)) => tracing::debug!(%error, "a connection ended early"),
+        Err(_) => tracing::debug!("a client did not take its last answers"),
     }
 }

@@ -43,13 +43,16 @@ pub struct Limits {
     pub request_line: usize,
     /// Connections at a time; more wait in the kernel's queue.
     pub connections: usize,
-    /// Bodies above 64 KiB that are in memory at a time; more wait within `body_time`.
-    pub large_bodies: usize,
+    /// Bytes of all bodies in memory at a time, without the first 64 KiB of each, from their
+    /// arrival to their answer; more wait within `body_time`. At least one of the largest size
+    /// fits. What is decoded from them comes on top, at most some three times as much.
+    pub body_memory: usize,
     /// Requests at a time on one HTTP/2 connection.
     pub streams: u32,
     /// For the TLS handshake.
     pub handshake_time: Duration,
-    /// For the head of a request, and for the next one on an idle connection.
+    /// For the head of a request, and for the next one on an idle connection; on HTTP/2 at most
+    /// twice as long.
     pub head_time: Duration,
     /// For the body of a request.
     pub body_time: Duration,
@@ -60,6 +63,8 @@ pub struct Limits {
     pub linger_time: Duration,
     /// A connection that is older ends after its current request.
     pub connection_age: Duration,
+    /// For taking the last answers on a connection that is to end.
+    pub farewell_time: Duration,
     /// At shutdown, for requests that are under way.
     pub drain_time: Duration,
 }
@@ -70,7 +75,7 @@ impl Default for Limits {
             body: 10 << 20,
             request_line: 64 << 10,
             connections: 4096,
-            large_bodies: 16,
+            body_memory: 160 << 20,
             streams: 32,
             handshake_time: Duration::from_secs(10),
             head_time: Duration::from_secs(15),
@@ -78,6 +83,7 @@ impl Default for Limits {
             stall_time: Duration::from_secs(30),
             linger_time: Duration::from_secs(2),
             connection_age: Duration::from_secs(3600),
+            farewell_time: Duration::from_secs(300),
             drain_time: Duration::from_secs(20),
         }
     }

@@ -39,6 +39,9 @@ pub(crate) async fn judge(
     let common = Common::read(&form)?; // 2
     let action = Action::named(common.action);
     trail.note(action, common.secret_id.as_ref());
+    if let Some(client) = common.client {
+        trail.note_client(client);
+    }
     let key = service.known_key(common.known_secret_id()?).await?; // 3
     check_clock(edge, &common)?; // 4
     check_signature(edge, request, &form, &common, &key)?; // 5

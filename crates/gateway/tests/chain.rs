@@ -8,15 +8,15 @@ mod support;
 use std::sync::Arc;
 
 use opencpm_domain::{
-    AppId, DeploymentId, Generation, InstanceId, JobStatus, Password, PasswordPolicy, Span, TaskId,
-    Timestamp, Uin,
+    AppId, Condition, DeploymentId, Generation, InstanceId, JobStatus, Password, PasswordPolicy,
+    Span, TaskId, Timestamp, Uin,
 };
 use opencpm_gateway::{Config, Connector, Gateway, Pipe};
 use opencpm_operations::administer::{Administrator, NewEnrolmentToken, create_enrolment_token};
 use opencpm_operations::authenticate::{Caller, known_key};
 use opencpm_operations::first_start::{NewDeployment, first_start, new_root_key, plan};
 use opencpm_operations::keyring::{Keyring, MasterKey};
-use opencpm_operations::operation_result::operation_result;
+use opencpm_operations::operation_result::{operation_result, verify_task};
 use opencpm_operations::port::{Clock, Queue, Random, Store};
 use opencpm_operations::reset_password::{ResetPassword, Unique, reset_password};
 use opencpm_operations::role::{ApiRole, GatewayRole, Settings, Trust};
@@ -146,10 +146,19 @@ impl Deployment {
     }
 
     async fn reset(&mut self, instances: Vec<InstanceId>) -> TaskId {
+        let request = self.request(instances);
+        self.ask(&request).await.unwrap()
+    }
+
+    fn request(&mut self, instances: Vec<InstanceId>) -> ResetPassword {
         let password = SecretString::from(PASSWORD);
         let password = Password::new(password, PasswordPolicy::default()).unwrap();
-        let request = ResetPassword { instances, password, unique: self.unique() };
-        reset_password(&self.api, &self.caller, request).await.unwrap()
+        ResetPassword { instances, password, unique: self.unique() }
+    }
+
+    async fn ask(&self, request: &ResetPassword) -> Result<TaskId, Condition> {
+        let accepted = reset_password(&self.api, &self.caller, request.clone()).await;
+        accepted.map_err(|refusal| refusal.condition)
     }
 
     fn dial(&self) -> Agent<Pipe> {
@@ -278,6 +287,43 @@ async fn a_reset_reaches_the_machine_and_its_signed_report_proves_the_success() 
     assert_eq!(agent.kept().await, [frame.job]);
     let result = operation_result(&here.api, &here.caller, task).await.unwrap();
     assert_eq!(result.status.number(), JobStatus::Succeeded.number());
+    here.shutdown.cancel();
+    here.gateway.finished().await.unwrap();
+}
+
+/// Contract 2.6 and 7.1.
+#[tokio::test]
+async fn a_request_that_comes_again_is_called_that_and_a_refused_one_may_come_again() {
+    let mut here = Deployment::start().await;
+    let device = here.enrol(1).await;
+    let mut agent = here.connect(&device).await;
+    let first = here.request(vec![device.instance.clone()]);
+    let other = here.request(vec![device.instance.clone()]);
+    here.ask(&first).await.unwrap();
+    assert_eq!(here.ask(&first).await, Err(Condition::Replayed));
+    assert_eq!(here.ask(&other).await, Err(Condition::DeviceBusy));
+    let frame = job(&mut agent).await;
+    let report = here.report(&device, &frame);
+    agent.say(AgentEvent::Report(Box::new(report))).await;
+    assert_eq!(agent.kept().await, [frame.job]);
+    assert_eq!(here.ask(&first).await, Err(Condition::Replayed));
+    here.ask(&other).await.unwrap();
+    here.shutdown.cancel();
+    here.gateway.finished().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_task_can_be_verified_again() {
+    let mut here = Deployment::start().await;
+    let (proved, silent) = (here.enrol(1).await, here.enrol(2).await);
+    let (mut agent, _other) = (here.connect(&proved).await, here.connect(&silent).await);
+    let task = here.reset(vec![silent.instance.clone(), proved.instance.clone()]).await;
+    let frame = job(&mut agent).await;
+    let report = here.report(&proved, &frame);
+    agent.say(AgentEvent::Report(Box::new(report))).await;
+    assert_eq!(agent.kept().await, [frame.job]);
+    let verified = verify_task(&here.api, &here.caller, task).await.unwrap();
+    assert_eq!(verified.successes, [(proved.instance, Ok(()))]);
     here.shutdown.cancel();
     here.gateway.finished().await.unwrap();
 }

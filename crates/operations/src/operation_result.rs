@@ -4,7 +4,7 @@ use opencpm_domain::{Condition, JobStatus, Refusal, TaskId, TaskStatus};
 
 use crate::authenticate::Caller;
 use crate::refusal::store_refusal;
-use crate::report_proof::{ProofError, check, key_of, prove_successes};
+use crate::report_proof::{ProofError, check, key_of, keys_of, pause, prove_successes};
 use crate::role::ApiRole;
 use crate::row::{JobRow, TaskRow};
 
@@ -49,16 +49,12 @@ pub async fn verify_task(
     let (task, jobs) = owned(role, caller, task).await?;
     let succeeded: Vec<_> =
         jobs.iter().filter(|job| job.state.status() == JobStatus::Succeeded).collect();
-    let wanted: Vec<_> = succeeded.iter().map(|job| key_of(job)).collect();
-    let keys = role.store.device_keys(&wanted).await.map_err(store_refusal)?;
-    let find = |job: &JobRow| {
-        let wanted = key_of(job);
-        keys.iter().find(|key| (&key.instance, key.identity.generation) == (&wanted.0, wanted.1))
-    };
-    let successes = succeeded
-        .into_iter()
-        .map(|job| (job.instance.clone(), check(role, job, find(job))))
-        .collect();
+    let keys = keys_of(role, succeeded.iter().copied()).await.map_err(store_refusal)?;
+    let mut successes = Vec::with_capacity(succeeded.len());
+    for (count, job) in succeeded.into_iter().enumerate() {
+        pause(count).await;
+        successes.push((job.instance.clone(), check(role, job, keys.get(&key_of(job)))));
+    }
     Ok(TaskVerification { task, successes })
 }
 

@@ -151,3 +151,60 @@ fn refusal(bad: &[(&InstanceId, Condition, String)]) -> Refusal {
     let lines: Vec<_> = bad.iter().map(|(id, _, why)| format!("{id}: {why}")).collect();
     Refusal::new(condition, lines.join("; "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use opencpm_domain::{GatewayId, Timestamp};
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    fn bound(until: Timestamp) -> Connection {
+        let binding = Binding { gateway: GatewayId::from_bytes([1; 16]), epoch: 1 };
+        Connection::Bound { binding, lease: crate::row::Lease { until } }
+    }
+
+    fn condition(connection: Connection, any_gateway_alive: bool) -> Option<Condition> {
+        check_connection(connection, NOW, any_gateway_alive).err().map(|(condition, _)| condition)
+    }
+
+    /// Contract 7.3, 9008 and 12006.
+    #[test]
+    fn a_gateway_that_was_lost_a_moment_ago_is_not_a_device_that_is_away() {
+        let ago = |secs| bound(NOW - Span::from_secs(secs));
+        let (lost, away) = (Some(Condition::GatewayLost), Some(Condition::AgentNotAlive));
+        assert_eq!(condition(bound(NOW + Span::from_secs(1)), true), None);
+        for (secs, expected) in [(0, lost), (59, lost), (60, away), (3600, away)] {
+            assert_eq!(condition(ago(secs), true), expected, "{secs} s ago, another is alive");
+            assert_eq!(condition(ago(secs), false), lost, "{secs} s ago, no other is alive");
+        }
+        assert_eq!(condition(Connection::None, true), away);
+        assert_eq!(condition(Connection::None, false), lost);
+    }
+
+    /// Contract 7.1: one code answers, the message lists all.
+    #[test]
+    fn of_several_bad_devices_the_first_code_that_applies_answers_and_all_are_named() {
+        let order = [
+            Condition::NotFound,
+            Condition::DeviceStateWrong,
+            Condition::GatewayLost,
+            Condition::AgentNotAlive,
+        ];
+        let ids: Vec<_> = ["cpm-a", "cpm-b", "cpm-c", "cpm-d"]
+            .map(InstanceId::parse)
+            .into_iter()
+            .flatten()
+            .collect();
+        let all: Vec<_> = ids.iter().zip(order).map(|(id, c)| (id, c, format!("{c:?}"))).collect();
+        for first in 0..all.len() {
+            let mut bad = all[first..].to_vec();
+            bad.reverse();
+            let refusal = refusal(&bad);
+            assert_eq!(refusal.condition, order[first]);
+            for (id, _, why) in bad {
+                assert!(refusal.message.contains(&format!("{id}: {why}")), "{}", refusal.message);
+            }
+        }
+    }
+}

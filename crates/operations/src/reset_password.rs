@@ -56,6 +56,31 @@ pub async fn reset_password(
     caller: &Caller,
     request: ResetPassword,
 ) -> Result<TaskId, Refusal> {
+    let unique = request.unique.clone();
+    match accept(role, caller, request).await {
+        Err(refusal) if refusal.condition == Condition::DeviceBusy => {
+            Err(busy_or_replayed(role, &unique, refusal).await)
+        }
+        result => result,
+    }
+}
+
+/// A client that re-sends a request at once finds the devices busy with its own first try. What
+/// answers then is the replay, which comes earlier (contract 7.1, steps 6 and 11).
+async fn busy_or_replayed(role: &ApiRole, unique: &Unique, busy: Refusal) -> Refusal {
+    let Unique::Nonce(nonce) = unique else { return busy };
+    match role.store.nonce_used(nonce).await {
+        Ok(true) => Condition::Replayed.into(),
+        Ok(false) => busy,
+        Err(error) => store_refusal(error),
+    }
+}
+
+async fn accept(
+    role: &ApiRole,
+    caller: &Caller,
+    request: ResetPassword,
+) -> Result<TaskId, Refusal> {
     let (targets, last_task) = targets(role, caller, &request.instances).await?;
     role.queue.check().await.map_err(queue_refusal)?;
     let now = role.clock.now();

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 use super::kind::{self, Value};
-use super::{Accepted, Action, Dialect, Kind, Parameter};
+use super::{Accepted, Action, Dialect, Kind, Parameter, is_known_name};
 use crate::form::Form;
 use crate::moment::Moment;
 
@@ -173,10 +173,13 @@ fn check(dialect: Dialect, values: &[(&'static Parameter, Value)]) -> Result<(),
 
 fn refuse_unknown(action: &Action, dialect: Dialect, unknown: &[&str]) -> Result<(), Refusal> {
     let Some(first) = unknown.first() else { return Ok(()) };
-    // A password with `&` that was not encoded is cut, and its second piece arrives as a name.
-    let secret = action.parameters.iter().any(|a| a.parameter.kind == Kind::Password);
+    // A password with `&` that was not encoded is cut, and its second piece arrives as a name;
+    // also where it was given to an action that takes none.
+    let taken = action.parameters.iter().any(|a| a.parameter.kind == Kind::Password);
+    let secret = taken || unknown.iter().any(|name| name.to_ascii_lowercase().starts_with("pass"));
     let plain = first.len() <= 64 && first.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.');
-    let which = if plain && !secret { first } else { "a parameter" };
+    let told = is_known_name(first) || (plain && !secret);
+    let which = if told { first } else { "a parameter" };
     let known: Vec<_> =
         action.parameters.iter().map(|accepted| shown(accepted.parameter, dialect)).collect();
     let takes = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
@@ -325,6 +328,10 @@ mod tests {
         };
         let devices = message("DescribeAccounts", "instanceId=a");
         assert_eq!(devices, "unknown: instanceId; DescribeAccounts takes none");
+        let limit = message("ResetDevicePasswd", "instanceIds=a&passwd=abcd1234&limit=1");
+        assert!(limit.starts_with("unknown: limit; "), "{limit}");
+        let elsewhere = message("DescribeAccounts", "passwd=ab&cd1234");
+        assert_eq!(elsewhere, "unknown: a parameter; DescribeAccounts takes none");
         let reset = message("ResetDevicePasswd", "instanceIds=a&passwd=ab&cd1234");
         assert_eq!(
             reset,

@@ -11,9 +11,6 @@ use crate::moment::Moment;
 /// A list holds at most so many values (contract 4.1).
 const MOST_ITEMS: usize = 100_000;
 
-/// A message names at most so many offending values.
-const MOST_NAMED: usize = 1_000;
-
 /// What the values of a parameter are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -201,8 +198,8 @@ fn integer(text: &str) -> Option<i128> {
     Some(text.parse().unwrap_or(i128::MAX))
 }
 
-/// Reads every item. Offending ones are named by their place, not by their text: what stands in
-/// the wrong place may be a password.
+/// Reads every item. All offending ones are named (contract 4.1), by their place, not by their
+/// text: what stands in the wrong place may be a password.
 fn read_items<T>(
     items: Vec<Item>,
     expected: &str,
@@ -216,7 +213,7 @@ fn read_items<T>(
             None => bad.push(item.index.unwrap_or_else(|| "its value".to_owned())),
         }
     }
-    if bad.is_empty() { Ok(values) } else { Err(format!("not {expected}: {}", named(bad))) }
+    if bad.is_empty() { Ok(values) } else { Err(format!("not {expected}: {}", bad.join(", "))) }
 }
 
 fn refuse_twice(ids: &[InstanceId]) -> Result<(), String> {
@@ -225,14 +222,8 @@ fn refuse_twice(ids: &[InstanceId]) -> Result<(), String> {
     if twice.is_empty() {
         return Ok(());
     }
-    Err(format!("given more than once: {}", named(twice.iter().map(ToString::to_string).collect())))
-}
-
-fn named(mut names: Vec<String>) -> String {
-    let more = names.len().saturating_sub(MOST_NAMED);
-    names.truncate(MOST_NAMED);
-    let list = names.join(", ");
-    if more == 0 { list } else { format!("{list} and {more} more") }
+    let twice: Vec<_> = twice.into_iter().map(InstanceId::as_str).collect();
+    Err(format!("given more than once: {}", twice.join(", ")))
 }
 
 fn short(text: &str, most: usize) -> Result<(), String> {

@@ -15,6 +15,8 @@ pub(super) struct Common<'a> {
     pub(super) signature: &'a str,
     pub(super) algorithm: Algorithm,
     pub(super) token: Option<&'a str>,
+    /// What the client calls itself; for the log only.
+    pub(super) client: Option<&'a str>,
 }
 
 impl<'a> Common<'a> {
@@ -30,6 +32,7 @@ impl<'a> Common<'a> {
             signature,
             algorithm: Algorithm::named(form.value("SignatureMethod")),
             token: present(form, "Token"),
+            client: present(form, "RequestClient").or_else(|| present(form, "RequestSource")),
         })
     }
 

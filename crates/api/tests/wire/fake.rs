@@ -89,6 +89,10 @@ impl Service for Fake {
         match ids.first() {
             Some(&"cpm-slow") => self.gate.acquire().await.unwrap().forget(),
             Some(&"cpm-broken") => panic!("a defect"),
+            Some(id) if id.starts_with("cpm-refused-") => {
+                let named = |c: &&Condition| id.ends_with(&format!("-{c:?}"));
+                return Err((*Condition::ALL.iter().find(named).unwrap()).into());
+            }
             Some(&"cpm-busy") => return Err(Refusal::new(Condition::DeviceBusy, "cpm-busy: no")),
             _ => {}
         }

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use http_body_util::Empty;
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use opencpm_api::{Limits, Settings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -124,6 +128,58 @@ async fn connections_that_say_nothing_end() {
 }
 
 #[tokio::test]
+async fn http_2_connections_that_ask_nothing_end_although_they_answer_pings() {
+    let limits = Limits { head_time: Duration::from_millis(50), ..Limits::default() };
+    let world = World::with(limited(limits)).await;
+    let io = TokioIo::new(world.connect().await);
+    let (client, connection) =
+        hyper::client::conn::http2::handshake::<_, _, Empty<Bytes>>(TokioExecutor::new(), io)
+            .await
+            .unwrap();
+    patient(connection).await.unwrap();
+    drop(client);
+}
+
+#[tokio::test]
+async fn http_2_clients_that_take_no_answer_are_left_in_the_end() {
+    let head_time = Duration::from_millis(50);
+    let limits = Limits { head_time, farewell_time: head_time, ..Limits::default() };
+    let world = World::with(limited(limits)).await;
+    let io = TokioIo::new(world.connect().await);
+    let (mut client, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+        .initial_stream_window_size(8)
+        .handshake(io)
+        .await
+        .unwrap();
+    let driver = tokio::spawn(connection);
+    let form = Ask::new("DescribeDevice").form("GET");
+    let request = Request::get(format!("http://{HOST}/v2/index.php?{form}"))
+        .body(Empty::<Bytes>::new())
+        .unwrap();
+    let untaken = patient(client.send_request(request)).await.unwrap();
+    // The connection ends one way or another; without a bound it never would.
+    drop(patient(driver).await.unwrap());
+    drop(untaken);
+}
+
+#[tokio::test]
+async fn a_request_that_takes_long_is_not_idle() {
+    let limits = Limits { head_time: Duration::from_millis(20), ..Limits::default() };
+    let world = World::with(limited(limits)).await;
+    let mut stream = world.connect().await;
+    let slow = Ask::reset("abce1234").with("instanceIds.0", "cpm-slow");
+    stream.write_all(slow.post().as_bytes()).await.unwrap();
+    patient(world.service.asked.first()).await;
+    // Long enough for other connections to be found idle, twice.
+    for _ in 0..2 {
+        let mut silent = world.connect().await;
+        patient(silent.read_to_end(&mut Vec::new())).await.unwrap();
+    }
+    world.service.gate.add_permits(1);
+    read_reply(&mut stream).await.assert_done();
+}
+
+#[tokio::test]
 async fn more_connections_than_allowed_wait_their_turn() {
     let limits = Limits { connections: 1, ..Limits::default() };
     let world = World::with(limited(limits)).await;
@@ -132,4 +188,44 @@ async fn more_connections_than_allowed_wait_their_turn() {
     second.write_all(Ask::new("DescribeDevice").get().as_bytes()).await.unwrap();
     drop(first);
     read_reply(&mut second).await.assert_done();
+}
+
+#[tokio::test]
+async fn large_bodies_that_do_not_come_keep_no_other_out() {
+    let limits = Limits { body_memory: 20 << 20, ..Limits::default() };
+    let world = World::with(limited(limits)).await;
+    let begun = format!(
+        "POST /v2/index.php HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 10000000\r\n\r\n{}",
+        "a".repeat(100_000)
+    );
+    let mut slow = Vec::new();
+    for _ in 0..40 {
+        let mut stream = world.connect().await;
+        stream.write_all(begun.as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    let form = Ask::new("DescribeDevice").form("POST");
+    let large = format!("{form}{}", "&".repeat(1 << 20));
+    world.send(post(&large)).await.assert_done();
+}
+
+#[tokio::test]
+async fn large_bodies_that_are_not_answered_yet_count_too() {
+    let (body, body_memory, body_time) = (200_000, 0, Duration::from_millis(500));
+    let limits = Limits { body, body_memory, body_time, ..Limits::default() };
+    let world = World::with(limited(limits)).await;
+    let padded = |ask: &Ask| {
+        let form = ask.form("POST");
+        post(&format!("{form}{}", "&".repeat(body - form.len())))
+    };
+    let mut waiting = world.connect().await;
+    let slow = Ask::reset("abce1234").with("instanceIds.0", "cpm-slow");
+    waiting.write_all(padded(&slow).as_bytes()).await.unwrap();
+    patient(world.service.asked.first()).await;
+    let other = padded(&Ask::new("DescribeDevice"));
+    world.send(&other).await.assert_refused(4000);
+    world.send(Ask::new("DescribeDevice").post()).await.assert_done();
+    world.service.gate.add_permits(1);
+    read_reply(&mut waiting).await.assert_done();
+    world.send(&other).await.assert_done();
 }

@@ -9,6 +9,7 @@
 
 mod answers;
 mod ask;
+mod errors;
 mod fake;
 mod limits;
 mod malformed;

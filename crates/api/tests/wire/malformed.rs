@@ -129,6 +129,52 @@ async fn action_parameters_are_checked_by_the_table() {
 }
 
 #[tokio::test]
+async fn bounds_hold_their_ends() {
+    let world = World::new().await;
+    let devices = || Ask::new("DescribeDevice");
+    let log = || Ask::new("DescribeDeviceOperationLog").with("instanceId", &"x".repeat(64));
+    let cases = [
+        devices().with("limit", "1"),
+        devices().with("limit", "1000"),
+        devices().with("limit", "007"),
+        devices().with("offset", "9007199254740991"),
+        devices().with("alias", &"é".repeat(255)),
+        devices().with("autoRenewFlag", "0"),
+        devices().with("orderField", "DeliverTime"),
+        devices().with("status.0", "4").with("status.1", "16"),
+        devices().with("instanceIds.0", "cpm-1").with("instanceIds.1", "cpm-1"),
+        Ask::new("DescribeBmAgentStatus").with("limit", "1000").with("instanceIds", "cpm-1"),
+        log().with("limit", "1"),
+        log().with("limit", "100"),
+        log().with("startTime", "2016-02-29").with("endTime", "2016-02-29 23:59:59"),
+        log().with("startTime", "1969-12-31"),
+    ];
+    for ask in cases {
+        world.send(ask.get()).await.assert_done();
+        world.send(ask.post()).await.assert_done();
+    }
+}
+
+/// Contract 2.1: signed, and otherwise ignored.
+#[tokio::test]
+async fn unknown_names_with_a_capital_are_signed_and_ignored() {
+    let world = World::new().await;
+    let ask = Ask::new("DescribeDevice")
+        .with("Whatever", "@x")
+        .with("Limit", "0")
+        .with("Region", "")
+        .with("Token", "")
+        .with("Version", "1")
+        .with("Language", "zh-CN")
+        .with("RequestClient", "SDK")
+        .with("SignatureMethod", "TC2-HmacSHA256");
+    world.send(ask.get()).await.assert_done();
+    world.send(ask.post()).await.assert_done();
+    let added = format!("{}&Whenever=1", ask.form("GET"));
+    world.send(get(&added)).await.assert_refused(4100);
+}
+
+#[tokio::test]
 async fn the_password_policy_is_the_seeds() {
     let world = World::new().await;
     for good in ["abce1234", "abcd!@#$", "1234!@#$", "abcdefgh12345678", "@bcd1234", "a1&a1&a1&"] {
@@ -194,6 +240,13 @@ async fn a_message_names_every_offending_value() {
     let bad = Ask::reset("abce1234").with("instanceIds.3", "a b").with("instanceIds.12", "");
     let reply = world.send(bad.get()).await;
     assert!(reply.message().contains("3, 12"), "{reply:?}");
+    let mut many = Ask::new("ResetDevicePasswd").with("passwd", "abce1234");
+    for number in 0..1500 {
+        many = many.with(&format!("instanceIds.{number}"), &format!("cpm-{}", number / 2));
+    }
+    let reply = world.send(many.post()).await;
+    reply.assert_refused(10001);
+    assert_eq!(reply.message().matches("cpm-").count(), 750);
     let reply = world.send(Ask::new("ResetDevicePasswd").get()).await;
     assert!(reply.message().contains("instanceIds.n, passwd"), "{reply:?}");
 }

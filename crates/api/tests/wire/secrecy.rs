@@ -30,6 +30,9 @@ fn requests() -> Vec<String> {
         ask().with("passwd", &format!("{MARKER}{MARKER}")),
         ask().with("passwd", &format!("{MARKER}é")),
         ask().with(MARKER, "1"),
+        ask().with("RequestClient", MARKER),
+        ask().with("RequestClient", "SDK_PYTHON_2.0.15"),
+        ask().with("RequestSource", "qcloudcli_1.9.20"),
         Ask::new("DescribeDevice").with("limit", MARKER),
         Ask::new("DescribeDevice").with("orderField", MARKER),
         Ask::new("DescriptionOperationResult").with("taskId", MARKER),
@@ -75,6 +78,8 @@ async fn a_password_is_in_no_log_of_ours() {
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(text.contains("action=\"ResetDevicePasswd\""), "{text}");
     assert!(text.contains("code=4100"), "{text}");
+    assert!(text.contains("client=\"SDK_PYTHON_2.0.15\""), "{text}");
+    assert!(text.contains("client=\"qcloudcli_1.9.20\""), "{text}");
     assert!(!text.contains("Mark3r"), "{text}");
     assert!(!text.contains("instanceIds"), "{text}");
 }

@@ -26,6 +26,10 @@ async fn only_get_and_post_are_for_the_api() {
         assert_eq!((reply.status, reply.code()), (405, 4600), "{method}");
         assert_eq!(reply.json()["codeDesc"], "InvalidRequest.UnsupportedProtocol");
         assert!(reply.head.contains("\r\ncontent-type: application/json\r\n"));
+        assert!(reply.head.contains("\r\nallow: get, post\r\n"));
+        // Its size is looked at first, and that refusal has the status of all others.
+        let long = get(&"a".repeat(65_520)).replacen("GET", method, 1);
+        world.send(long).await.assert_refused(4000);
     }
     let reply = world.send(Ask::new("DescribeDevice").get().replacen("GET", "HEAD", 1)).await;
     assert_eq!((reply.status, reply.body.as_str()), (405, ""));
@@ -111,12 +115,7 @@ async fn shutdown_lets_a_request_finish() {
     let mut stream = world.connect().await;
     let slow = Ask::reset("abce1234").with("instanceIds.0", "cpm-slow");
     stream.write_all(post(&slow.form("POST")).as_bytes()).await.unwrap();
-    patient(async {
-        while world.service.asked.all().is_empty() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    patient(world.service.asked.first()).await;
     world.shutdown.cancel();
     world.service.gate.add_permits(1);
     read_reply(&mut stream).await.assert_done();

@@ -93,4 +93,11 @@ impl Asked {
     pub(crate) fn all(&self) -> Vec<String> {
         self.0.lock().unwrap().clone()
     }
+
+    /// Waits until the service was asked for something.
+    pub(crate) async fn first(&self) {
+        while self.all().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    }
 }
