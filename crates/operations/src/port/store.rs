@@ -84,10 +84,12 @@ pub trait Store: Send + Sync {
     async fn enrol(&self, enrolment: Enrolment) -> Result<Enrolled, StoreError>;
 
     /// Stores sealing keys that came without a job. Returns those that are in force now: a
-    /// generation must be higher, the identity generation still the same.
+    /// generation must be higher, the identity generation still the same. Everything is refused
+    /// unless the lease of the gateway that brings them is valid.
     async fn put_sealing_keys(
         &self,
         keys: Vec<(InstanceId, Generation, Sealing)>,
+        fence: GatewayId,
     ) -> Result<Vec<InstanceId>, StoreError>;
 
     // ---- tasks and jobs ----

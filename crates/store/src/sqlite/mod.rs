@@ -167,8 +167,10 @@ impl Store for SqliteStore {
     async fn put_sealing_keys(
         &self,
         keys: Vec<(InstanceId, Generation, Sealing)>,
+        fence: GatewayId,
     ) -> Result<Vec<InstanceId>, StoreError> {
-        self.writer.write(move |s| Box::pin(device::put_sealing_keys(s, keys))).await
+        let clock = Arc::clone(&self.clock);
+        self.writer.write(move |s| Box::pin(device::put_sealing_keys(s, keys, fence, clock))).await
     }
 
     async fn accept(&self, task: NewTask) -> Result<Acceptance, StoreError> {
