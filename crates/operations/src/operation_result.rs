@@ -1,10 +1,11 @@
 //! How a task is doing (contract 4.2).
 
-use opencpm_domain::{Condition, JobStatus, Refusal, TaskId, TaskStatus};
+use opencpm_domain::{Condition, Refusal, TaskId, TaskStatus};
 
 use crate::authenticate::Caller;
+use crate::port::StoreError;
 use crate::refusal::store_refusal;
-use crate::report_proof::{ProofError, check, key_of, prove_successes};
+use crate::report_proof::{ProofError, prove_task, verify};
 use crate::role::ApiRole;
 use crate::row::{JobRow, TaskRow};
 
@@ -26,7 +27,7 @@ pub async fn operation_result(
     task: TaskId,
 ) -> Result<OperationResult, Refusal> {
     let (task, mut jobs) = owned(role, caller, task).await?;
-    prove_successes(role, &mut jobs).await.map_err(store_refusal)?;
+    prove_task(role, &mut jobs).await.map_err(store_refusal)?;
     let status = jobs.iter().map(|job| job.state.status()).collect();
     Ok(OperationResult { task, status, jobs })
 }
@@ -47,18 +48,7 @@ pub async fn verify_task(
     task: TaskId,
 ) -> Result<TaskVerification, Refusal> {
     let (task, jobs) = owned(role, caller, task).await?;
-    let succeeded: Vec<_> =
-        jobs.iter().filter(|job| job.state.status() == JobStatus::Succeeded).collect();
-    let wanted: Vec<_> = succeeded.iter().map(|job| key_of(job)).collect();
-    let keys = role.store.device_keys(&wanted).await.map_err(store_refusal)?;
-    let find = |job: &JobRow| {
-        let wanted = key_of(job);
-        keys.iter().find(|key| (&key.instance, key.identity.generation) == (&wanted.0, wanted.1))
-    };
-    let successes = succeeded
-        .into_iter()
-        .map(|job| (job.instance.clone(), check(role, job, find(job))))
-        .collect();
+    let successes = verify(role, &jobs).await.map_err(store_refusal)?;
     Ok(TaskVerification { task, successes })
 }
 
@@ -68,7 +58,11 @@ async fn owned(
     task: TaskId,
 ) -> Result<(TaskRow, Vec<JobRow>), Refusal> {
     let found = role.store.task(task).await.map_err(store_refusal)?;
-    found
-        .filter(|(row, _)| row.account == caller.app_id)
-        .ok_or_else(|| Refusal::new(Condition::NotFound, format!("there is no task {task}")))
+    let owned = found.filter(|(row, _)| row.account == caller.app_id);
+    let (row, jobs) = owned
+        .ok_or_else(|| Refusal::new(Condition::NotFound, format!("there is no task {task}")))?;
+    if jobs.is_empty() {
+        return Err(store_refusal(StoreError::Corrupt("a task without devices")));
+    }
+    Ok((row, jobs))
 }

@@ -173,6 +173,7 @@ fn load_job(row: &SqliteRow) -> Result<JobRow, StoreError> {
         number: read(row, "number")?,
         job: read(row, "id")?,
         task: read(row, "task")?,
+        devices: read(row, "devices")?,
         instance: read(row, "instance")?,
         account: read(row, "account")?,
         sequence: read(row, "sequence")?,
