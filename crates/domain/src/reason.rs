@@ -128,6 +128,14 @@ reasons! {
         "Root's entry was changed, but the file system did not confirm that the change outlives a power cut.";
 }
 
+impl Reason {
+    /// True for what only the server says, numbers below 20: a machine that reports it is not
+    /// understood.
+    pub const fn is_servers_own(self) -> bool {
+        self.number() < 20
+    }
+}
+
 impl fmt::Display for Reason {
     /// `name: Sentence.`, the form that people and logs see.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
