@@ -113,6 +113,7 @@ pub trait Store: Send + Sync {
     async fn later_jobs(&self, jobs: &[JobId]) -> Result<Vec<(JobId, JobState)>, StoreError>;
 
     /// Open jobs whose devices are bound to this gateway, sealed bytes included. `filter` picks.
+    /// A row that cannot be read is logged and left out.
     async fn deliverable_jobs(
         &self,
         gateway: GatewayId,

@@ -127,7 +127,17 @@ pub(super) async fn deliverable(
         }
     };
     let rows = session.rows(select.bind(limit)).await?;
-    rows.iter().map(load_deliverable).collect()
+    // A job that cannot be read is left to its deadline; the others do not wait for it.
+    let readable = |row| match load_deliverable(row) {
+        Ok(job) => Some(job),
+        Err(error) => {
+            let job: Option<JobId> = read(row, "id").ok();
+            let job = job.map(tracing::field::display);
+            tracing::error!(job, error = &error as &dyn std::error::Error, "a job is left out");
+            None
+        }
+    };
+    Ok(rows.iter().filter_map(readable).collect())
 }
 
 pub(super) async fn overdue(
