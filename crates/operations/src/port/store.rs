@@ -145,6 +145,10 @@ pub trait Store: Send + Sync {
     /// ended: then the process must take a new id.
     async fn renew_lease(&self, gateway: GatewayId, length: Span) -> Result<bool, StoreError>;
 
+    /// Deletes gateways whose lease ended so long ago by the store's clock, or longer, and that no
+    /// device is bound to; at most `limit`.
+    async fn prune_gateways(&self, ago: Span, limit: u32) -> Result<u64, StoreError>;
+
     /// Ends a lease: a process that stops in good order.
     async fn end_lease(&self, gateway: GatewayId) -> Result<(), StoreError>;
 

@@ -234,6 +234,11 @@ impl Store for SqliteStore {
         self.writer.write(move |s| Box::pin(gateway::renew(s, gateway, length, clock))).await
     }
 
+    async fn prune_gateways(&self, ago: Span, limit: u32) -> Result<u64, StoreError> {
+        let clock = Arc::clone(&self.clock);
+        self.writer.write(move |s| Box::pin(gateway::prune(s, ago, limit, clock))).await
+    }
+
     async fn end_lease(&self, gateway: GatewayId) -> Result<(), StoreError> {
         let clock = Arc::clone(&self.clock);
         self.writer.write(move |s| Box::pin(gateway::end(s, gateway, clock))).await

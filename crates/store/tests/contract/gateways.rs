@@ -162,3 +162,25 @@ pub(crate) async fn sealing_keys_are_taken_in_order_and_acknowledged_again(world
     assert!(matches!(refused, Err(StoreError::LeaseEnded)));
     assert_eq!(world.device(&ids[1]).await.sealing, Some(sealing(4)));
 }
+
+pub(crate) async fn gateways_of_long_ago_are_forgotten_unless_a_device_still_names_them(
+    world: &mut World,
+) {
+    let ids = world.devices(&["cpm-1"]).await;
+    for number in 10..15 {
+        let process = GatewayId::from_bytes([number; 16]);
+        assert!(world.store.renew_lease(process, span(10)).await.unwrap());
+    }
+    world.clock.advance(109);
+    assert_eq!(world.store.prune_gateways(span(100), 10).await.unwrap(), 0);
+    world.clock.advance(1);
+    assert_eq!(world.store.prune_gateways(span(100), 2).await.unwrap(), 2);
+    assert_eq!(world.store.prune_gateways(span(100), 10).await.unwrap(), 3);
+    // The device's own: its lease ended long ago too, and it tells when.
+    world.clock.advance(20_000);
+    assert_eq!(world.store.prune_gateways(span(100), 10).await.unwrap(), 0);
+    let connection = world.device(&ids[0]).await.connection;
+    assert_eq!(epoch(connection), Some((GATEWAY, 1)));
+    world.store.unbind(GATEWAY, vec![(ids[0].clone(), 1)]).await.unwrap();
+    assert_eq!(world.store.prune_gateways(span(100), 10).await.unwrap(), 1);
+}
