@@ -121,7 +121,8 @@ pub trait Store: Send + Sync {
         limit: u32,
     ) -> Result<Vec<DeliverableJob>, StoreError>;
 
-    /// Open jobs whose deadline has come, oldest first, at most `limit`. Sealed bytes left out.
+    /// Open jobs whose deadline has come, oldest first, at most `limit`. Sealed bytes left out. A
+    /// row that cannot be read is logged and left out.
     async fn overdue_jobs(&self, now: Timestamp, limit: u32) -> Result<Vec<JobRow>, StoreError>;
 
     /// Applies changes whose version is still the expected one; returns the jobs changed. With a

@@ -127,17 +127,7 @@ pub(super) async fn deliverable(
         }
     };
     let rows = session.rows(select.bind(limit)).await?;
-    // A job that cannot be read is left to its deadline; the others do not wait for it.
-    let readable = |row| match load_deliverable(row) {
-        Ok(job) => Some(job),
-        Err(error) => {
-            let job: Option<JobId> = read(row, "id").ok();
-            let job = job.map(tracing::field::display);
-            tracing::error!(job, error = &error as &dyn std::error::Error, "a job is left out");
-            None
-        }
-    };
-    Ok(rows.iter().filter_map(readable).collect())
+    Ok(readable(&rows, load_deliverable))
 }
 
 pub(super) async fn overdue(
@@ -148,7 +138,21 @@ pub(super) async fn overdue(
     let select = query(
         "SELECT * FROM job WHERE status = 4 AND deadline <= ?1 ORDER BY deadline, number LIMIT ?2",
     );
-    load_jobs(&session.rows(select.bind(time(now)).bind(limit)).await?)
+    let rows = session.rows(select.bind(time(now)).bind(limit)).await?;
+    Ok(readable(&rows, load_job))
+}
+
+/// The jobs that can be read. One that cannot is one device's trouble; the others go on.
+fn readable<T>(rows: &[SqliteRow], load: impl Fn(&SqliteRow) -> Result<T, StoreError>) -> Vec<T> {
+    let load = |row| match load(row) {
+        Ok(job) => Some(job),
+        Err(error) => {
+            let job = read::<JobId>(row, "id").ok().map(tracing::field::display);
+            tracing::error!(job, error = &error as &dyn std::error::Error, "a job is left out");
+            None
+        }
+    };
+    rows.iter().filter_map(load).collect()
 }
 
 fn hex(jobs: &[JobId]) -> Vec<String> {
