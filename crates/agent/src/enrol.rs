@@ -275,7 +275,7 @@ impl Party for Applicant<'_> {
                     version: PROTOCOL_VERSION,
                 };
                 let request = Signed::sign(&request, &key);
-                let enrol = Enrol { secret: *self.token.secret(), request };
+                let enrol = Enrol { secret: (*self.token.secret()).into(), request };
                 Ok(vec![AgentEvent::Enrol(Box::new(enrol))])
             }
             AgentStep::Enrolled(answer) => {

@@ -93,6 +93,13 @@ advice! {
         "Whether the shadow file outlives a reboot is unknown.";
 }
 
+impl Advice {
+    /// True for what only the server says, numbers below 20: a machine's word on it is left out.
+    pub const fn is_servers_own(self) -> bool {
+        self.number() < 20
+    }
+}
+
 impl fmt::Display for Advice {
     /// `name: Sentence.`, the form that people and logs see.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

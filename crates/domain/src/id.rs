@@ -204,6 +204,27 @@ impl Generation {
     }
 }
 
+impl InstanceId {
+    /// An id for a new device: `cpm-` and a letter or digit for five bits of each byte. 40 random
+    /// bits; whoever writes it checks that it is free.
+    pub fn from_random(bytes: [u8; 8]) -> Self {
+        Self(format!("cpm-{}", letters(bytes)).into())
+    }
+}
+
+impl SecretId {
+    /// An id for a new key: `AKID` and a letter or digit for five bits of each byte.
+    pub fn from_random(bytes: [u8; 28]) -> Self {
+        Self(format!("AKID{}", letters(bytes)).into())
+    }
+}
+
+/// Without those that people take for one another.
+fn letters<const N: usize>(bytes: [u8; N]) -> String {
+    const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte & 31)])).collect()
+}
+
 impl TaskId {
     /// The id of a new task when `last` was the highest id so far.
     pub fn next(last: Option<Self>, now: crate::Timestamp) -> Result<Self, InvalidId> {
@@ -247,6 +268,16 @@ mod tests {
         }
         for bad in ["", "a b", "cpm-é", "cpm.1", &"x".repeat(65)] {
             assert!(InstanceId::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ids_that_were_made_up_are_valid() {
+        for byte in 0..=255 {
+            let instance = InstanceId::from_random([byte; 8]);
+            assert_eq!(InstanceId::parse(instance.as_str()), Ok(instance));
+            let secret = SecretId::from_random([byte; 28]);
+            assert_eq!(SecretId::parse(secret.as_str()), Ok(secret));
         }
     }
 

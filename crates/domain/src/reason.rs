@@ -130,6 +130,14 @@ reasons! {
         "The job came again after so many later ones that the machine no longer knows what became of it.";
 }
 
+impl Reason {
+    /// True for what only the server says, numbers below 20: a machine that reports it is not
+    /// understood.
+    pub const fn is_servers_own(self) -> bool {
+        self.number() < 20
+    }
+}
+
 impl fmt::Display for Reason {
     /// `name: Sentence.`, the form that people and logs see.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -62,6 +62,7 @@ pub trait Operations: Send + Sync + 'static {
     /// Records sealing keys; returns those to acknowledge.
     async fn record_sealing_keys(
         &self,
+        gateway: GatewayId,
         keys: Vec<NewSealingKey>,
     ) -> Result<Vec<(InstanceId, Generation)>, StoreError>;
 

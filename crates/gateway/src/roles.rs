@@ -83,9 +83,10 @@ impl Operations for Roles {
 
     async fn record_sealing_keys(
         &self,
+        gateway: GatewayId,
         keys: Vec<NewSealingKey>,
     ) -> Result<Vec<(InstanceId, Generation)>, StoreError> {
-        record_sealing_keys::record_sealing_keys(&self.gateway, keys).await
+        record_sealing_keys::record_sealing_keys(&self.gateway, gateway, keys).await
     }
 
     async fn renew_lease(&self, gateway: GatewayId) -> Result<bool, StoreError> {

@@ -6,13 +6,13 @@
 
 use minicbor::Encoder;
 use minicbor::encode::Error as EncodeError;
-use opencpm_domain::{DeploymentId, InstanceId, JobId, Sequence, TaskId};
+use opencpm_domain::{DeploymentId, Generation, InstanceId, JobId, Sequence, TaskId};
 use opencpm_protocol::key::VerifyingKey;
 use std::convert::Infallible;
 use subtle::ConstantTimeEq;
 
 use crate::port::Keys;
-use crate::row::{ApiKey, Device, DeviceAuthority, DeviceKey, EnrolmentToken, Identity};
+use crate::row::{ApiKey, Device, DeviceAuthority, DeviceKey, EnrolmentToken, Identity, JobRow};
 
 type Written = Result<(), EncodeError<Infallible>>;
 
@@ -87,24 +87,49 @@ pub fn check_token(keys: &dyn Keys, token: &EnrolmentToken) -> Result<(), NotAut
     same(&token_mac(keys, token), &token.mac, "enrolment token")
 }
 
-/// The MAC that ties a job to its task, so that an old success cannot be moved under a new task.
-pub fn job_mac(
-    keys: &dyn Keys,
-    task: TaskId,
-    job: JobId,
-    instance: &InstanceId,
-    sequence: Sequence,
-) -> [u8; 32] {
-    let deployment = keys.deployment();
+/// What the API role decided when it made a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobOrigin<'a> {
+    /// The task. Covered, so that an old success cannot be moved under a new task.
+    pub task: TaskId,
+    /// How many devices the task has. Covered, so that a failure cannot be taken out of it.
+    pub devices: u32,
+    /// The job.
+    pub job: JobId,
+    /// The device.
+    pub instance: &'a InstanceId,
+    /// The generation of its identity key. Covered, so that a key that was replaced by then
+    /// proves nothing.
+    pub identity_generation: Generation,
+    /// The job's place in the device's order.
+    pub sequence: Sequence,
+}
+
+/// The MAC of a job's origin.
+pub fn job_mac(keys: &dyn Keys, origin: &JobOrigin<'_>) -> [u8; 32] {
     let bytes = bytes(|e| {
-        e.array(5)?.bytes(deployment.as_bytes())?.u64(task.get())?.bytes(job.as_bytes())?;
-        e.str(instance.as_str())?.u64(sequence.get())?.ok()
+        e.array(7)?.bytes(keys.deployment().as_bytes())?.u64(origin.task.get())?;
+        e.u32(origin.devices)?.bytes(origin.job.as_bytes())?.str(origin.instance.as_str())?;
+        e.u32(origin.identity_generation.get())?.u64(origin.sequence.get())?.ok()
     });
     keys.mac("job v1", &bytes)
 }
 
+/// Checks that a job is as the API role made it.
+pub fn check_job(keys: &dyn Keys, row: &JobRow) -> Result<(), NotAuthentic> {
+    let origin = JobOrigin {
+        task: row.task,
+        devices: row.devices,
+        job: row.job,
+        instance: &row.instance,
+        identity_generation: row.identity_generation,
+        sequence: row.sequence,
+    };
+    same(&job_mac(keys, &origin), &row.mac, "job")
+}
+
 /// Compares two MACs in constant time.
-pub fn same(made: &[u8; 32], kept: &[u8; 32], what: &'static str) -> Result<(), NotAuthentic> {
+fn same(made: &[u8; 32], kept: &[u8; 32], what: &'static str) -> Result<(), NotAuthentic> {
     if bool::from(made.ct_eq(kept)) { Ok(()) } else { Err(NotAuthentic(what)) }
 }
 

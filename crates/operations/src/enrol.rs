@@ -1,5 +1,7 @@
 //! A machine becomes a device, or the same device again (design section 3, "Identity").
 
+use std::net::IpAddr;
+
 use opencpm_domain::{AppId, Ending, Generation, InstanceId, Timestamp};
 use opencpm_protocol::message::{EnrolRequest, Enrolled, Facts, Farewell};
 use opencpm_protocol::token::secret_hash;
@@ -16,6 +18,10 @@ use crate::sweep::ending;
 /// The device or its jobs may change between reading and writing; a few rounds settle it.
 const ROUNDS: usize = 4;
 
+/// Characters of a machine's name that become a new device's alias: Linux allows no longer name
+/// (`HOST_NAME_MAX`, gethostname(2)).
+const LONGEST_ALIAS: usize = 64;
+
 /// A machine is not enrolled.
 #[derive(Debug, thiserror::Error)]
 pub enum EnrolRefusal {
@@ -31,9 +37,13 @@ pub enum EnrolRefusal {
     /// The request cannot be read or was signed for another installation.
     #[error("the enrolment request is not for this installation")]
     Request,
-    /// The identity key is a device's already, in another account than the token's.
-    #[error("this machine is enrolled in another account")]
+    /// The device has changed hands since the token was made, or the machine is one of another
+    /// account.
+    #[error("the device is of another account than the enrolment token")]
     OtherAccount,
+    /// The identity key is that of another device than the token's.
+    #[error("this machine is enrolled as another device than the token names")]
+    OtherDevice,
     /// Later, perhaps.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -98,9 +108,14 @@ fn enrolled_before(
     token: &EnrolmentToken,
     device: &DeviceAuthority,
 ) -> Result<Enrolled, EnrolRefusal> {
-    let same_device = token.device.as_ref().is_none_or(|instance| *instance == device.instance);
-    if device.account != token.app_id || !same_device || device.retired {
+    if device.account != token.app_id {
         return Err(EnrolRefusal::OtherAccount);
+    }
+    if token.device.as_ref().is_some_and(|instance| *instance != device.instance) {
+        return Err(EnrolRefusal::OtherDevice);
+    }
+    if device.retired {
+        return Err(EnrolRefusal::Device);
     }
     Ok(answer(role, device))
 }
@@ -112,7 +127,7 @@ async fn prepare(
 ) -> Result<Enrolment, EnrolRefusal> {
     let now = role.clock.now();
     let (authority, jobs) = match &token.device {
-        Some(instance) => enrolled_again(role, instance, request, now).await?,
+        Some(instance) => enrolled_again(role, token.app_id, instance, request, now).await?,
         None => (new_device(role, token.app_id, request), Vec::new()),
     };
     let certificate = request.sealing.read_unverified().map_err(|_| EnrolRefusal::Request)?;
@@ -150,6 +165,7 @@ async fn prepare(
 /// The device with a raised generation, and the ends of its open jobs.
 async fn enrolled_again(
     role: &ApiRole,
+    account: AppId,
     instance: &InstanceId,
     request: &EnrolRequest,
     now: Timestamp,
@@ -158,6 +174,9 @@ async fn enrolled_again(
     let (_, page) = role.store.devices(&query).await?;
     let device = page.items.into_iter().next().ok_or(EnrolRefusal::Device)?;
     device.check(role.trust.authenticity())?;
+    if device.authority.account != account {
+        return Err(EnrolRefusal::OtherAccount);
+    }
     let former = device.authority.identity.as_ref().map(|identity| identity.generation);
     let identity = Identity {
         generation: former.map_or(Generation::FIRST, Generation::next),
@@ -206,25 +225,22 @@ pub(crate) fn blank_device(
     }
 }
 
-/// `cpm-` and eight random letters and digits: 41 bits, checked against what exists when written.
+/// A made-up id; whether it is free shows when it is written.
 pub(crate) fn new_instance_id(role: &ApiRole) -> InstanceId {
-    const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-    let letters = role.random.bytes::<8>().map(|b| char::from(LETTERS[usize::from(b & 31)]));
-    let text: String = "cpm-".chars().chain(letters).collect();
-    match InstanceId::parse(&text) {
-        Ok(instance) => instance,
-        Err(_) => unreachable!("letters and digits make an instance id"),
-    }
+    InstanceId::from_random(role.random.bytes())
 }
 
 fn generation(authority: &DeviceAuthority) -> Generation {
     authority.identity.as_ref().map_or(Generation::FIRST, |identity| identity.generation)
 }
 
+/// What answers tell of a new device: only what looks like a name and an address, because the
+/// machine says it itself.
 fn attributes(facts: &Facts, now: Timestamp) -> Attributes {
+    let mut addresses = facts.addresses.iter().filter_map(|a| a.parse::<IpAddr>().ok());
     Attributes {
-        alias: facts.hostname.clone(),
-        lan_ip: facts.addresses.first().cloned().unwrap_or_default(),
+        alias: facts.hostname.chars().filter(|c| !c.is_control()).take(LONGEST_ALIAS).collect(),
+        lan_ip: addresses.next().map(|address| address.to_string()).unwrap_or_default(),
         deliver_time: Some(now),
         ..Attributes::default()
     }

@@ -154,8 +154,10 @@ impl Keys for Keyring {
     }
 
     fn mac(&self, purpose: &'static str, row: &[u8]) -> [u8; 32] {
-        // HMAC takes keys of any length.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&*self.mac_key) else { return [0; 32] };
+        // A key shorter than SHA-256's block is padded with zeros (RFC 2104).
+        let mut block = Zeroizing::new([0; 64]);
+        block[..32].copy_from_slice(&*self.mac_key);
+        let mut mac = <Hmac<Sha256> as KeyInit>::new((&*block).into());
         mac.update(purpose.as_bytes());
         mac.update(&[0]);
         mac.update(row);

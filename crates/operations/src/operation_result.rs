@@ -1,10 +1,11 @@
 //! How a task is doing (contract 4.2).
 
-use opencpm_domain::{Condition, JobStatus, Refusal, TaskId, TaskStatus};
+use opencpm_domain::{Condition, Refusal, TaskId, TaskStatus};
 
 use crate::authenticate::Caller;
+use crate::port::StoreError;
 use crate::refusal::store_refusal;
-use crate::report_proof::{ProofError, check, key_of, keys_of, pause, prove_successes};
+use crate::report_proof::{ProofError, prove_task, verify};
 use crate::role::ApiRole;
 use crate::row::{JobRow, TaskRow};
 
@@ -26,7 +27,7 @@ pub async fn operation_result(
     task: TaskId,
 ) -> Result<OperationResult, Refusal> {
     let (task, mut jobs) = owned(role, caller, task).await?;
-    prove_successes(role, &mut jobs).await.map_err(store_refusal)?;
+    prove_task(role, &mut jobs).await.map_err(store_refusal)?;
     let status = jobs.iter().map(|job| job.state.status()).collect();
     Ok(OperationResult { task, status, jobs })
 }
@@ -47,14 +48,7 @@ pub async fn verify_task(
     task: TaskId,
 ) -> Result<TaskVerification, Refusal> {
     let (task, jobs) = owned(role, caller, task).await?;
-    let succeeded: Vec<_> =
-        jobs.iter().filter(|job| job.state.status() == JobStatus::Succeeded).collect();
-    let keys = keys_of(role, succeeded.iter().copied()).await.map_err(store_refusal)?;
-    let mut successes = Vec::with_capacity(succeeded.len());
-    for (count, job) in succeeded.into_iter().enumerate() {
-        pause(count).await;
-        successes.push((job.instance.clone(), check(role, job, keys.get(&key_of(job)))));
-    }
+    let successes = verify(role, &jobs).await.map_err(store_refusal)?;
     Ok(TaskVerification { task, successes })
 }
 
@@ -64,7 +58,11 @@ async fn owned(
     task: TaskId,
 ) -> Result<(TaskRow, Vec<JobRow>), Refusal> {
     let found = role.store.task(task).await.map_err(store_refusal)?;
-    found
-        .filter(|(row, _)| row.account == caller.app_id)
-        .ok_or_else(|| Refusal::new(Condition::NotFound, format!("there is no task {task}")))
+    let owned = found.filter(|(row, _)| row.account == caller.app_id);
+    let (row, jobs) = owned
+        .ok_or_else(|| Refusal::new(Condition::NotFound, format!("there is no task {task}")))?;
+    if jobs.is_empty() {
+        return Err(store_refusal(StoreError::Corrupt("a task without devices")));
+    }
+    Ok((row, jobs))
 }

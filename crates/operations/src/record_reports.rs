@@ -31,15 +31,13 @@ pub async fn record_reports(
     gateway: GatewayId,
     delivered: Vec<Delivered>,
 ) -> Result<Vec<(InstanceId, JobId)>, StoreError> {
-    let mut open: HashMap<JobId, (Delivered, Report)> = HashMap::new();
-    for item in delivered {
-        match item.report.read_unverified() {
-            Ok(report) if report.instance == item.instance => {
-                open.insert(report.job, (item, report));
+    let mut open = HashMap::new();
+    for Delivered { instance, report: signed } in delivered {
+        match signed.read_unverified() {
+            Ok(report) if report.instance == instance => {
+                open.insert((instance, report.job), (signed, report));
             }
-            _ => {
-                tracing::warn!(instance = %item.instance, "a report of another device was dropped")
-            }
+            _ => tracing::warn!(%instance, "a report of another device was dropped"),
         }
     }
     let mut kept = Vec::new();
@@ -47,59 +45,63 @@ pub async fn record_reports(
         if open.is_empty() {
             break;
         }
-        let settled = record_round(role, gateway, &open).await?;
-        kept.extend(settled.iter().map(|job| (open[job].1.instance.clone(), *job)));
-        open.retain(|job, _| !settled.contains(job));
+        let again = record_round(role, gateway, &open).await?;
+        kept.extend(open.keys().filter(|name| !again.contains(name)).cloned());
+        open.retain(|name, _| again.contains(name));
     }
     Ok(kept)
 }
 
-/// One round: reads, decides, writes. Returns what is settled: recorded, or nothing to record.
+type Name = (InstanceId, JobId);
+
+/// One round: reads, decides, writes. Returns those whose jobs changed in between; of the others,
+/// each is recorded, or there is nothing to record.
 async fn record_round(
     role: &GatewayRole,
     gateway: GatewayId,
-    open: &HashMap<JobId, (Delivered, Report)>,
-) -> Result<HashSet<JobId>, StoreError> {
-    let ids: Vec<JobId> = open.keys().copied().collect();
+    open: &HashMap<Name, (Signed<Report>, Report)>,
+) -> Result<HashSet<Name>, StoreError> {
+    let ids: Vec<JobId> = open.keys().map(|(_, job)| *job).collect();
     let rows = role.store.jobs(&ids).await?;
     let superseded = superseded(role, &rows).await?;
-    let mut settled: HashSet<JobId> = ids.into_iter().collect();
+    let mut strangers: HashSet<&Name> = open.keys().collect();
+    let mut again = HashSet::new();
     let mut changes = Vec::new();
     for row in rows {
-        let Some((item, report)) = open.get(&row.job) else { continue };
-        if !belongs(report, &row) {
-            tracing::warn!(job = %row.job, instance = %row.instance, "a report does not fit its job");
+        let name = (row.instance, row.job);
+        let Some((signed, report)) = open.get(&name) else { continue };
+        if (report.sequence, report.identity_generation) != (row.sequence, row.identity_generation)
+        {
             continue;
         }
+        strangers.remove(&name);
         let late = superseded.contains(&row.job);
         if let Ok(state) = row.state.report(report.verdict(), late, role.clock.now()) {
-            settled.remove(&row.job);
+            again.insert(name);
             changes.push(JobChange {
                 job: row.job,
                 version: row.version,
                 state,
                 attempted: None,
-                report: Some(item.report.to_bytes()),
+                report: Some(signed.to_bytes()),
                 device: Some(progress(report)),
             });
         }
     }
-    if !changes.is_empty() {
-        settled.extend(role.store.change_jobs(changes, Some(gateway)).await?);
+    for (instance, job) in strangers {
+        tracing::warn!(%job, %instance, "a report fits no job of its device");
     }
-    Ok(settled)
+    if !changes.is_empty() {
+        let changed = role.store.change_jobs(changes, Some(gateway)).await?;
+        again.retain(|(_, job)| !changed.contains(job));
+    }
+    Ok(again)
 }
 
-fn belongs(report: &Report, row: &JobRow) -> bool {
-    report.instance == row.instance
-        && report.sequence == row.sequence
-        && report.identity_generation == row.identity_generation
-}
-
-/// Which of the ended jobs have a later job that was applied or may have been.
+/// Which of the jobs whose end may be corrected have a later job that was applied or may have been.
 async fn superseded(role: &GatewayRole, rows: &[JobRow]) -> Result<HashSet<JobId>, StoreError> {
-    let ended = rows.iter().filter(|row| !row.state.is_open());
-    let late: Vec<JobId> = ended.map(|row| row.job).collect();
+    let guessed = rows.iter().filter(|row| row.state.may_be_corrected());
+    let late: Vec<JobId> = guessed.map(|row| row.job).collect();
     if late.is_empty() {
         return Ok(HashSet::new());
     }

@@ -1,6 +1,6 @@
 //! Sealing keys wear out: new ones that come without a job.
 
-use opencpm_domain::{Generation, InstanceId};
+use opencpm_domain::{GatewayId, Generation, InstanceId};
 use opencpm_protocol::report::SealingCertificate;
 use opencpm_protocol::sign::Signed;
 
@@ -23,6 +23,7 @@ pub struct NewSealingKey {
 /// commit.
 pub async fn record_sealing_keys(
     role: &GatewayRole,
+    gateway: GatewayId,
     keys: Vec<NewSealingKey>,
 ) -> Result<Vec<(InstanceId, Generation)>, StoreError> {
     let read = |key: NewSealingKey| {
@@ -32,6 +33,6 @@ pub async fn record_sealing_keys(
     };
     let rows: Vec<_> = keys.into_iter().filter_map(read).collect();
     let generations: Vec<_> = rows.iter().map(|(i, _, s)| (i.clone(), s.generation)).collect();
-    let in_force = role.store.put_sealing_keys(rows).await?;
+    let in_force = role.store.put_sealing_keys(rows, gateway).await?;
     Ok(generations.into_iter().filter(|(instance, _)| in_force.contains(instance)).collect())
 }

@@ -6,27 +6,32 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use opencpm_domain::{Generation, InstanceId, JobId, JobState, Reason};
+use opencpm_domain::{Advice, Generation, InstanceId, JobId, JobState, Reason, Verdict};
 use opencpm_protocol::report::Report;
 use opencpm_protocol::sign::Signed;
 
-use crate::authentic::{job_mac, same};
+use crate::authentic::check_job;
 use crate::port::StoreError;
 use crate::role::ApiRole;
 use crate::row::{DeviceKey, JobRow};
 
 /// Above this many remembered verdicts the memory starts anew. Twice the largest task: with less,
-/// each look at such a task would check it all again. About 13 MiB.
+/// each look at such a task would check it all again. About 20 MiB.
 const MOST_REMEMBERED: usize = 200_000;
 
 /// So many signatures are checked at a stretch: some milliseconds.
 const PROOFS_AT_A_TIME: usize = 64;
 
-type KeyOf = (InstanceId, Generation);
-
-/// Jobs whose report this process has checked, with the version of the row that was checked.
+/// Jobs whose report this process has checked: a digest of the row that was checked, and what the
+/// report says besides.
 #[derive(Debug, Default)]
-pub struct Proofs(Mutex<HashMap<JobId, [u8; 32]>>);
+pub struct Proofs(Mutex<HashMap<JobId, Proof>>);
+
+#[derive(Clone, Debug)]
+struct Proof {
+    row: [u8; 32],
+    advice: Vec<Advice>,
+}
 
 /// What is wrong with the proof of a success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,39 +54,91 @@ pub enum ProofError {
     /// It speaks of another job, device or outcome.
     #[error("the report speaks of another job, device or outcome")]
     Other,
+    /// Other devices of the task were taken out of the store.
+    #[error("the store does not have every device of the task any more")]
+    Incomplete,
 }
 
-/// Checks every success among the rows; one that is not proven becomes a failure with reason
-/// `report_unverified`. One statement, whatever the number of rows.
+/// Checks every success among the rows. A proven one is told as the report tells it; one that is
+/// not proven becomes a failure with reason `report_unverified`. One statement, whatever the
+/// number of rows.
 pub async fn prove_successes(role: &ApiRole, rows: &mut [JobRow]) -> Result<(), StoreError> {
-    let unproven = role.proofs.unproven(rows);
-    if unproven.is_empty() {
-        return Ok(());
-    }
-    let keys = keys_of(role, rows.iter().filter(|row| unproven.contains(&row.job))).await?;
-    let unproven = rows.iter_mut().filter(|row| unproven.contains(&row.job));
-    for (count, row) in unproven.enumerate() {
-        pause(count).await;
+    let known = role.proofs.known(rows);
+    let unknown = rows.iter().filter(|row| is_success(row) && !known.contains_key(&row.job));
+    let keys: HashSet<_> = unknown.map(key_of).collect();
+    let keys = identity_keys(role, keys).await?;
+    let mut checked = 0;
+    for row in rows.iter_mut().filter(|row| is_success(row)) {
+        if let Some(advice) = known.get(&row.job) {
+            believe(row, advice.clone());
+            continue;
+        }
+        pause(&mut checked).await;
         match check(role, row, keys.get(&key_of(row))) {
-            Ok(()) => role.proofs.remember(row),
-            Err(error) => {
-                tracing::error!(job = %row.job, instance = %row.instance, "{error}");
-                disbelieve(row);
+            Ok(advice) => {
+                role.proofs.remember(row, advice.clone());
+                believe(row, advice);
             }
+            Err(error) => disbelieve(row, error),
         }
     }
     Ok(())
 }
 
-/// Checks one success, for the command that verifies a task. `Ok` for jobs that claim none.
-pub(crate) fn check(
+/// The same for all rows of a task. Where devices were taken out of it, no success is believed:
+/// what is left would make the task look better than it is.
+pub async fn prove_task(role: &ApiRole, rows: &mut [JobRow]) -> Result<(), StoreError> {
+    prove_successes(role, rows).await?;
+    let all = rows.len();
+    for row in rows.iter_mut().filter(|row| is_success(row)) {
+        if let Err(error) = check_complete(row, all) {
+            disbelieve(row, error);
+        }
+    }
+    Ok(())
+}
+
+/// Checks the successes of a task anew, remembering nothing.
+pub async fn verify(
     role: &ApiRole,
-    row: &JobRow,
-    key: Option<&DeviceKey>,
-) -> Result<(), ProofError> {
-    let JobState::Succeeded { applied, .. } = &row.state else { return Ok(()) };
-    let mac = job_mac(&*role.keys, row.task, row.job, &row.instance, row.sequence);
-    same(&mac, &row.mac, "job").map_err(|_| ProofError::Row)?;
+    rows: &[JobRow],
+) -> Result<Vec<(InstanceId, Result<(), ProofError>)>, StoreError> {
+    let successes = || rows.iter().filter(|row| is_success(row));
+    let keys = identity_keys(role, successes().map(key_of).collect()).await?;
+    let (mut checked, mut verdicts) = (0, Vec::new());
+    for row in successes() {
+        pause(&mut checked).await;
+        let proven = check(role, row, keys.get(&key_of(row)));
+        let verdict = proven.and_then(|_| check_complete(row, rows.len()));
+        verdicts.push((row.instance.clone(), verdict));
+    }
+    Ok(verdicts)
+}
+
+/// Lets others have their turn now and then: a hundred thousand proofs take seconds.
+async fn pause(checked: &mut usize) {
+    *checked += 1;
+    if checked.is_multiple_of(PROOFS_AT_A_TIME) {
+        tokio::task::yield_now().await;
+    }
+}
+
+type KeyName = (InstanceId, Generation);
+
+async fn identity_keys(
+    role: &ApiRole,
+    wanted: HashSet<KeyName>,
+) -> Result<HashMap<KeyName, DeviceKey>, StoreError> {
+    if wanted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let keys = role.store.device_keys(&wanted.into_iter().collect::<Vec<_>>()).await?;
+    Ok(keys.into_iter().map(|k| ((k.instance.clone(), k.identity.generation), k)).collect())
+}
+
+/// Checks one success; the advice that its report gives.
+fn check(role: &ApiRole, row: &JobRow, key: Option<&DeviceKey>) -> Result<Vec<Advice>, ProofError> {
+    check_job(&*role.keys, row).map_err(|_| ProofError::Row)?;
     let key = key.ok_or(ProofError::Key)?;
     role.trust.authenticity().device_key(key).map_err(|_| ProofError::Key)?;
     let kept = row.report.as_deref().ok_or(ProofError::Missing)?;
@@ -91,35 +148,43 @@ pub(crate) fn check(
         && report.instance == row.instance
         && report.identity_generation == row.identity_generation
         && report.job == row.job
-        && report.sequence == row.sequence
-        && report.applied
-        && report.at == *applied;
-    if fits { Ok(()) } else { Err(ProofError::Other) }
-}
-
-/// The identity keys of these jobs, each once. One statement.
-pub(crate) async fn keys_of(
-    role: &ApiRole,
-    rows: impl Iterator<Item = &JobRow>,
-) -> Result<HashMap<KeyOf, DeviceKey>, StoreError> {
-    let wanted: HashSet<_> = rows.map(key_of).collect();
-    let keys = role.store.device_keys(&Vec::from_iter(wanted)).await?;
-    Ok(keys.into_iter().map(|k| ((k.instance.clone(), k.identity.generation), k)).collect())
-}
-
-/// The identity key that a job's report must be signed with.
-pub(crate) fn key_of(row: &JobRow) -> KeyOf {
-    (row.instance.clone(), row.identity_generation)
-}
-
-/// Lets others have their turn now and then: a hundred thousand proofs take seconds.
-pub(crate) async fn pause(proofs: usize) {
-    if proofs % PROOFS_AT_A_TIME == PROOFS_AT_A_TIME - 1 {
-        tokio::task::yield_now().await;
+        && report.sequence == row.sequence;
+    match (report.verdict(), &row.state) {
+        (Verdict::Applied { at, advice }, JobState::Succeeded { applied, .. })
+            if fits && at == *applied =>
+        {
+            Ok(advice)
+        }
+        _ => Err(ProofError::Other),
     }
 }
 
-fn disbelieve(row: &mut JobRow) {
+/// An authentic row tells how many there must be; no row can be there twice.
+fn check_complete(row: &JobRow, rows: usize) -> Result<(), ProofError> {
+    if usize::try_from(row.devices) == Ok(rows) { Ok(()) } else { Err(ProofError::Incomplete) }
+}
+
+const fn is_success(row: &JobRow) -> bool {
+    matches!(row.state, JobState::Succeeded { .. })
+}
+
+/// The identity key that a job's report must be signed with.
+fn key_of(row: &JobRow) -> KeyName {
+    (row.instance.clone(), row.identity_generation)
+}
+
+/// The advice is the report's, so that the store can neither hide nor invent any. That a later job
+/// came in between is the server's own knowledge.
+fn believe(row: &mut JobRow, reported: Vec<Advice>) {
+    if let JobState::Succeeded { advice, .. } = &mut row.state {
+        advice.retain(|advice| *advice == Advice::Superseded);
+        advice.truncate(1);
+        advice.extend(reported);
+    }
+}
+
+fn disbelieve(row: &mut JobRow, error: ProofError) {
+    tracing::error!(job = %row.job, instance = %row.instance, "{error}");
     if let JobState::Succeeded { attempts, ended, corrected, .. } = row.state {
         row.state =
             JobState::Failed { attempts, ended, reason: Reason::ReportUnverified, corrected };
@@ -127,22 +192,25 @@ fn disbelieve(row: &mut JobRow) {
 }
 
 impl Proofs {
-    fn unproven(&self, rows: &[JobRow]) -> HashSet<JobId> {
-        let known = self.lock();
-        let succeeded = rows.iter().filter(|r| matches!(r.state, JobState::Succeeded { .. }));
-        let unproven = succeeded.filter(|row| known.get(&row.job) != Some(&digest(row)));
-        unproven.map(|row| row.job).collect()
+    /// The advice of those successes whose rows are as they were when they were checked.
+    fn known(&self, rows: &[JobRow]) -> HashMap<JobId, Vec<Advice>> {
+        let proofs = self.lock();
+        let proof = |row: &JobRow| {
+            let proof = proofs.get(&row.job).filter(|proof| proof.row == digest(row))?;
+            Some((row.job, proof.advice.clone()))
+        };
+        rows.iter().filter(|row| is_success(row)).filter_map(proof).collect()
     }
 
-    fn remember(&self, row: &JobRow) {
+    fn remember(&self, row: &JobRow, advice: Vec<Advice>) {
         let mut known = self.lock();
         if known.len() >= MOST_REMEMBERED {
             known.clear();
         }
-        known.insert(row.job, digest(row));
+        known.insert(row.job, Proof { row: digest(row), advice });
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<JobId, [u8; 32]>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<JobId, Proof>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -152,6 +220,7 @@ fn digest(row: &JobRow) -> [u8; 32] {
     use sha2::{Digest, Sha256};
     let mut hash = Sha256::new();
     hash.update(row.task.get().to_le_bytes());
+    hash.update(row.devices.to_le_bytes());
     hash.update(row.sequence.get().to_le_bytes());
     hash.update(row.identity_generation.get().to_le_bytes());
     hash.update(row.mac);

@@ -10,9 +10,10 @@ use opencpm_protocol::key::SealingPublic;
 use opencpm_protocol::report::SealingCertificate;
 use opencpm_protocol::sign::Signed;
 
+use crate::authentic::NotAuthentic;
 use crate::authenticate::Caller;
 use crate::role::Trust;
-use crate::row::{Binding, Connection, Identity, ResetCandidate, ResetCandidates};
+use crate::row::{Binding, Connection, DeviceAuthority, Identity, ResetCandidate, ResetCandidates};
 
 /// A gateway that was lost for less time than this may be back in a moment (9008 rather than
 /// 12006).
@@ -74,7 +75,7 @@ fn check_device(
     trust
         .authenticity()
         .device(authority, &device.signature)
-        .map_err(|forged| (Condition::NotFound, forged.to_string()))?;
+        .map_err(|forged| forgery(authority, Condition::NotFound, forged))?;
     check_reset_allowed(device.device_status, device.operate_status).map_err(wrong_state)?;
     if authority.quarantined {
         return not_alive("the device is quarantined: two machines use its identity");
@@ -84,10 +85,7 @@ fn check_device(
     };
     let binding = check_connection(device.connection, now, any_gateway_alive)?;
     let (sealing_generation, sealing_key) = sealing_key(&sealing.certificate, identity)
-        .ok_or_else(|| {
-            let why = "its sealing key in the store is not authentic: it was changed or moved";
-            (Condition::AgentNotAlive, why.to_owned())
-        })?;
+        .ok_or_else(|| forgery(authority, Condition::AgentNotAlive, NotAuthentic("sealing key")))?;
     Ok(ResetTarget {
         instance: authority.instance.clone(),
         identity: identity.clone(),
@@ -96,6 +94,12 @@ fn check_device(
         binding,
         highest_sequence: device.highest_sequence,
     })
+}
+
+/// Somebody wrote to the store: the operator must hear of it, not only the caller.
+fn forgery(device: &DeviceAuthority, condition: Condition, forged: NotAuthentic) -> Bad {
+    tracing::error!(instance = %device.instance, "{forged}");
+    (condition, forged.to_string())
 }
 
 fn wrong_state(refusal: ResetRefusal) -> Bad {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use opencpm_domain::{Condition, InstanceId, Password, Refusal, Span, TaskId, Timestamp};
 
+use crate::authentic::{JobOrigin, job_mac};
 use crate::authenticate::Caller;
 use crate::port::ReadyJobs;
 use crate::refusal::{queue_refusal, store_refusal};
@@ -90,6 +91,7 @@ async fn accept(
         random: Arc::clone(&role.random),
         password: request.password,
         account: caller.app_id,
+        devices: u32::try_from(targets.len()).map_err(|_| Refusal::from(Condition::ServerBug))?,
         issued_at: now,
         not_after: not_after(now, role.settings.job_deadline),
     });
@@ -131,7 +133,7 @@ async fn write(
             Acceptance::Replayed => return Err(Condition::Replayed.into()),
             Acceptance::IdTaken if id_rounds < ID_ROUNDS => {
                 id_rounds += 1;
-                rename(role, &mut task)?;
+                rename(role, &mut task, batch.devices)?;
             }
             Acceptance::Changed(changed) if !sealed_anew => {
                 sealed_anew = true;
@@ -174,12 +176,19 @@ async fn seal_anew(
 }
 
 /// Gives the task the next id, and its jobs the MACs that go with it.
-fn rename(role: &ApiRole, task: &mut NewTask) -> Result<(), Refusal> {
+fn rename(role: &ApiRole, task: &mut NewTask, devices: u32) -> Result<(), Refusal> {
     let bug = |_| Refusal::from(Condition::ServerBug);
     task.task = TaskId::next(Some(task.task), role.clock.now()).map_err(bug)?;
     for job in &mut task.jobs {
-        job.mac =
-            crate::authentic::job_mac(&*role.keys, task.task, job.job, &job.instance, job.sequence);
+        let origin = JobOrigin {
+            task: task.task,
+            devices,
+            job: job.job,
+            instance: &job.instance,
+            identity_generation: job.identity_generation,
+            sequence: job.sequence,
+        };
+        job.mac = job_mac(&*role.keys, &origin);
     }
     Ok(())
 }

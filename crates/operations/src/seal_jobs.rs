@@ -6,7 +6,7 @@ use std::sync::Arc;
 use opencpm_domain::{AppId, Condition, JobId, Password, Refusal, TaskId, Timestamp};
 use opencpm_protocol::seal::{SealContext, Verb};
 
-use crate::authentic::job_mac;
+use crate::authentic::{JobOrigin, job_mac};
 use crate::port::{Keys, KeysError, Random};
 use crate::refusal::keys_refusal;
 use crate::reset_check::ResetTarget;
@@ -21,6 +21,8 @@ pub(crate) struct Batch {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) password: Password,
     pub(crate) account: AppId,
+    /// How many devices the task has.
+    pub(crate) devices: u32,
     pub(crate) issued_at: Timestamp,
     pub(crate) not_after: Timestamp,
 }
@@ -73,6 +75,14 @@ impl Batch {
             not_after: self.not_after,
         };
         let sealed = self.keys.seal(&self.password, &context, &target.sealing_key)?;
+        let origin = JobOrigin {
+            task,
+            devices: self.devices,
+            job,
+            instance: &target.instance,
+            identity_generation: target.identity.generation,
+            sequence,
+        };
         Ok(NewJob {
             job,
             instance: target.instance.clone(),
@@ -84,7 +94,7 @@ impl Batch {
             not_after: self.not_after,
             authority: self.keys.authority(),
             sealed,
-            mac: job_mac(&*self.keys, task, job, &target.instance, sequence),
+            mac: job_mac(&*self.keys, &origin),
             expected: Expected {
                 binding: target.binding,
                 highest_sequence: target.highest_sequence,

@@ -1,7 +1,7 @@
 //! What time does: jobs end at their deadline, erased bytes are overwritten, old replay records
-//! are forgotten. Any number of processes may sweep; asking again is harmless.
+//! and old gateways are forgotten. Any number of processes may sweep; asking again is harmless.
 
-use opencpm_domain::Ending;
+use opencpm_domain::{Ending, Span};
 
 use crate::port::{Clock, Store, StoreError};
 use crate::row::JobChange;
@@ -32,6 +32,13 @@ pub async fn scrub(store: &dyn Store) -> Result<bool, StoreError> {
 /// Forgets replay records that no clock window covers any more. Call again while it is not 0.
 pub async fn forget_replays(store: &dyn Store, clock: &dyn Clock) -> Result<u64, StoreError> {
     store.prune_replay(clock.now(), ROUND).await
+}
+
+/// Forgets gateways whose lease ended a day ago and that no device is bound to: each start of a
+/// process makes one. A day is far longer than any process believes in a lease that it does not
+/// renew. Call again while it is not 0.
+pub async fn forget_gateways(store: &dyn Store) -> Result<u64, StoreError> {
+    store.prune_gateways(Span::from_secs(86_400), ROUND).await
 }
 
 /// A change that ends a job without a report.

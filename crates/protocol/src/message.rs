@@ -1,11 +1,15 @@
 //! The messages of the control channel, both directions.
 //!
-//! A frame is a CBOR array of a message number and a map with integer keys. A reader skips fields
-//! that it does not know and ignores messages whose number it does not know; a writer only ever
-//! adds fields and messages. `docs/decisions/` says how old agents and new servers get along.
+//! A frame is a CBOR array of two: the message's number, and an array that holds the message. The
+//! message is a map with integer keys, without those fields that are not there; a signed one is
+//! the array that [`Signed`] makes. So `[6, [{0: 7}]]` says that sealing key 7 is kept. A reader
+//! skips fields that it does not know and ignores messages whose number it does not know; a writer
+//! only ever adds fields and messages. `docs/decisions/` says how old agents and new servers get
+//! along.
 
 use minicbor::{Decode, Decoder, Encode};
 use opencpm_domain::{DeploymentId, Generation, InstanceId, JobId, Sequence, Timestamp};
+use zeroize::Zeroizing;
 
 use crate::key::{KeyId, VerifyingKey};
 use crate::report::{Report, SealingCertificate};
@@ -115,8 +119,8 @@ pub struct Facts {
 #[cbor(map)]
 pub struct Enrol {
     /// The token's secret.
-    #[cbor(n(0), with = "minicbor::bytes")]
-    pub secret: [u8; 32],
+    #[cbor(n(0), with = "crate::wire")]
+    pub secret: Zeroizing<[u8; 32]>,
     /// Signed by the identity key that it names.
     #[n(1)]
     pub request: Signed<EnrolRequest>,

@@ -75,14 +75,16 @@ impl Signable for Report {
 
 impl Report {
     /// What the report says of the job, in the domain's terms. A reason that this version does
-    /// not know is [`Reason::UnrecognisedReport`]; advice that it does not know is left out (the
-    /// signed bytes keep it).
+    /// not know, or that is not a machine's to give, is [`Reason::UnrecognisedReport`]; such
+    /// advice is left out (the signed bytes keep it).
     pub fn verdict(&self) -> Verdict {
         if self.applied {
-            let advice = self.advice.iter().copied().filter_map(Advice::from_number).collect();
+            let known = self.advice.iter().copied().filter_map(Advice::from_number);
+            let advice = known.filter(|advice| !advice.is_servers_own()).collect();
             return Verdict::Applied { at: self.at, advice };
         }
         let reason = self.reason.and_then(Reason::from_number);
+        let reason = reason.filter(|reason| !reason.is_servers_own());
         Verdict::NotApplied(reason.unwrap_or(Reason::UnrecognisedReport))
     }
 }

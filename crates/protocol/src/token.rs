@@ -9,8 +9,7 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use minicbor::decode::Error as DecodeError;
-use minicbor::encode::{Error as EncodeError, Write};
-use minicbor::{Decode, Decoder, Encode, Encoder};
+use minicbor::{Decode, Encode};
 use opencpm_domain::{DeploymentId, InstanceId, InvalidId};
 use rand_core::CryptoRng;
 use secrecy::SecretString;
@@ -32,7 +31,7 @@ const SUM_CHARS: usize = SUM_BYTES / 3 * 4;
 
 /// Lets one or more machines become devices, and tells them whom to trust.
 pub struct EnrolmentToken {
-    secret: TokenSecret,
+    secret: Zeroizing<[u8; 32]>,
     /// The root key that the agent pins.
     pub root: VerifyingKey,
     /// Which installation.
@@ -85,8 +84,8 @@ impl EnrolmentToken {
         instance: Option<InstanceId>,
     ) -> Result<Self, TokenError> {
         check_addresses(&addresses)?;
-        let mut secret = TokenSecret::default();
-        rng.fill_bytes(&mut *secret.0);
+        let mut secret = Zeroizing::new([0; 32]);
+        rng.fill_bytes(&mut *secret);
         Ok(Self { secret, root, deployment, addresses, instance })
     }
 
@@ -115,7 +114,7 @@ impl EnrolmentToken {
 
     /// What the machine shows to be enrolled.
     pub fn secret(&self) -> &[u8; 32] {
-        &self.secret.0
+        &self.secret
     }
 
     /// What the store keeps: [`secret_hash`] of the secret.
@@ -148,8 +147,8 @@ impl fmt::Debug for EnrolmentToken {
 #[derive(Encode, Decode)]
 #[cbor(map)]
 struct Content {
-    #[n(0)]
-    secret: TokenSecret,
+    #[cbor(n(0), with = "crate::wire")]
+    secret: Zeroizing<[u8; 32]>,
     #[n(1)]
     root: VerifyingKey,
     #[cbor(n(2), with = "minicbor::bytes")]
@@ -190,24 +189,6 @@ impl Content {
             addresses: self.addresses,
             instance: instance.map_err(TokenError::Instance)?,
         })
-    }
-}
-
-/// Wiped when dropped.
-#[derive(Clone, Default)]
-struct TokenSecret(Zeroizing<[u8; 32]>);
-
-impl<C> Encode<C> for TokenSecret {
-    fn encode<W: Write>(&self, e: &mut Encoder<W>, _: &mut C) -> Result<(), EncodeError<W::Error>> {
-        e.bytes(&*self.0)?.ok()
-    }
-}
-
-impl<'b, C> Decode<'b, C> for TokenSecret {
-    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, DecodeError> {
-        let bytes: &[u8; 32] =
-            d.bytes()?.try_into().map_err(|_| DecodeError::message("the secret has 32 bytes"))?;
-        Ok(Self(Zeroizing::new(*bytes)))
     }
 }
 

@@ -6,6 +6,7 @@ use minicbor::encode::{Encoder, Error as EncodeError, Write};
 use opencpm_domain::{
     AppId, DeploymentId, Generation, InstanceId, JobId, Sequence, Span, Timestamp,
 };
+use zeroize::Zeroizing;
 
 /// A value of the domain that has a form on the wire.
 pub trait Wire: Sized {
@@ -66,6 +67,19 @@ macro_rules! bytes {
 }
 
 bytes!(DeploymentId, JobId);
+
+/// A secret: wiped when dropped. The bytes that it was read from, or written to, are not.
+impl Wire for Zeroizing<[u8; 32]> {
+    fn write<W: Write>(&self, e: &mut Encoder<W>) -> Result<(), EncodeError<W::Error>> {
+        e.bytes(self.as_slice())?.ok()
+    }
+
+    fn read(d: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let bytes: &[u8; 32] =
+            d.bytes()?.try_into().map_err(|_| DecodeError::message("not 32 bytes"))?;
+        Ok(Self::new(*bytes))
+    }
+}
 
 impl Wire for AppId {
     fn write<W: Write>(&self, e: &mut Encoder<W>) -> Result<(), EncodeError<W::Error>> {

@@ -49,10 +49,10 @@ impl Attack {
             "BEGIN IMMEDIATE;
              INSERT INTO task SELECT {task}, account, action, uin, created, deadline FROM task
                WHERE id = (SELECT task FROM job WHERE instance = '{from}' ORDER BY number DESC LIMIT 1);
-             INSERT INTO job (id, task, position, instance, account, created, sequence,
+             INSERT INTO job (id, task, position, devices, instance, account, created, sequence,
                  identity_generation, sealing_generation, verb, issued_at, not_after, deadline,
                  authority, mac, status, attempts, corrected, version)
-               SELECT {id}, {task}, 0, '{to}', account, created, {sequence},
+               SELECT {id}, {task}, 0, 1, '{to}', account, created, {sequence},
                  identity_generation, {sealing_generation}, verb, issued_at, {not_after}, deadline,
                  {authority}, mac, 4, 0, 0, 1
                FROM job WHERE instance = '{from}' ORDER BY number DESC LIMIT 1;

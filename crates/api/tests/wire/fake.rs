@@ -308,6 +308,7 @@ fn job(name: &str, state: JobState, number: u64) -> JobRow {
         number,
         job: JobId::from_bytes([number.to_le_bytes()[0]; 16]),
         task: TaskId::new(101).unwrap(),
+        devices: 3,
         instance: id(name),
         account: app_id(),
         sequence: Sequence::new(1),

@@ -1,5 +1,5 @@
 //! What time does, asked for again and again: jobs end at their deadline, what ended jobs left is
-//! overwritten, old replay records are forgotten. Asking is harmless, however often.
+//! overwritten, old replay records and gateways are forgotten. Asking is harmless, however often.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,9 @@ const SCRUB: Duration = Duration::from_secs(10);
 /// Nobody waits for this one.
 const REPLAYS: Duration = Duration::from_secs(60);
 
+/// Gateways are forgotten after a day.
+const GATEWAYS: Duration = Duration::from_secs(3_600);
+
 /// Starts the sweeps; they end with the token.
 pub(super) fn start(
     tasks: &mut JoinSet<()>,
@@ -36,6 +39,7 @@ pub(super) fn start(
     every(DEADLINES, What::Deadlines);
     every(SCRUB, What::Scrub);
     every(REPLAYS, What::Replays);
+    every(GATEWAYS, What::Gateways);
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +47,7 @@ enum What {
     Deadlines,
     Scrub,
     Replays,
+    Gateways,
 }
 
 struct Sweep {
@@ -79,6 +84,7 @@ impl Sweep {
             // What is left now is tried again with the next tick: a reader may be in the way.
             What::Scrub => sweep::scrub(&*self.store).await.map(|_| 0),
             What::Replays => sweep::forget_replays(&*self.store, &*self.clock).await,
+            What::Gateways => sweep::forget_gateways(&*self.store).await,
         }
     }
 }

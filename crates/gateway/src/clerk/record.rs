@@ -32,7 +32,7 @@ pub(crate) async fn sealing_keys(
     mut batches: Batches<Sent<NewSealingKey>>,
 ) {
     while let Some(batch) = batches.next().await {
-        let record = || operations.record_sealing_keys(facts(&batch));
+        let record = || operations.record_sealing_keys(term.id, facts(&batch));
         let kept = persist(&term, "sealing keys", record).await;
         settle(batch, kept, generation);
     }

@@ -80,7 +80,7 @@ impl Device {
             facts: Facts::default(),
             version: PROTOCOL_VERSION,
         };
-        Enrol { secret, request: Signed::sign(&request, &self.identity) }
+        Enrol { secret: secret.into(), request: Signed::sign(&request, &self.identity) }
     }
 
     pub fn report(&self, job: JobId, deployment: DeploymentId) -> Signed<Report> {

@@ -268,9 +268,10 @@ impl Operations for Fake {
 
     async fn record_sealing_keys(
         &self,
+        gateway: GatewayId,
         keys: Vec<NewSealingKey>,
     ) -> Result<Vec<(InstanceId, Generation)>, StoreError> {
-        self.write(("record_sealing_keys", keys.len()), None, |store| {
+        self.write(("record_sealing_keys", keys.len()), Some(gateway), |store| {
             let keep = |key: NewSealingKey| {
                 let generation = key.certificate.read_unverified().unwrap().generation;
                 store.sealing.insert(key.instance.clone(), generation);

@@ -44,10 +44,7 @@ pub fn new_api_key(
     material: &KeyMaterial<'_>,
     new: NewApiKey,
 ) -> Result<(ApiKey, MadeKey), KeysError> {
-    let id = format!("AKID{}", letters(&material.random.bytes::<28>()));
-    let Ok(secret_id) = SecretId::parse(&id) else {
-        unreachable!("letters and digits make a secret id")
-    };
+    let secret_id = SecretId::from_random(material.random.bytes());
     let secret_key = SecretString::from(letters(&*Zeroizing::new(material.random.bytes::<32>())));
     let about = secret_id.as_str().as_bytes();
     let encrypted_secret = material.keys.encrypt(about, secret_key.expose_secret().as_bytes())?;

@@ -84,10 +84,12 @@ pub trait Store: Send + Sync {
     async fn enrol(&self, enrolment: Enrolment) -> Result<Enrolled, StoreError>;
 
     /// Stores sealing keys that came without a job. Returns those that are in force now: a
-    /// generation must be higher, the identity generation still the same.
+    /// generation must be higher, the identity generation still the same. Everything is refused
+    /// unless the lease of the gateway that brings them is valid.
     async fn put_sealing_keys(
         &self,
         keys: Vec<(InstanceId, Generation, Sealing)>,
+        fence: GatewayId,
     ) -> Result<Vec<InstanceId>, StoreError>;
 
     // ---- tasks and jobs ----
@@ -111,6 +113,7 @@ pub trait Store: Send + Sync {
     async fn later_jobs(&self, jobs: &[JobId]) -> Result<Vec<(JobId, JobState)>, StoreError>;
 
     /// Open jobs whose devices are bound to this gateway, sealed bytes included. `filter` picks.
+    /// A row that cannot be read is logged and left out.
     async fn deliverable_jobs(
         &self,
         gateway: GatewayId,
@@ -118,7 +121,8 @@ pub trait Store: Send + Sync {
         limit: u32,
     ) -> Result<Vec<DeliverableJob>, StoreError>;
 
-    /// Open jobs whose deadline has come, oldest first, at most `limit`. Sealed bytes left out.
+    /// Open jobs whose deadline has come, oldest first, at most `limit`. Sealed bytes left out. A
+    /// row that cannot be read is logged and left out.
     async fn overdue_jobs(&self, now: Timestamp, limit: u32) -> Result<Vec<JobRow>, StoreError>;
 
     /// Applies changes whose version is still the expected one; returns the jobs changed. With a
@@ -141,6 +145,10 @@ pub trait Store: Send + Sync {
     /// Takes or renews a lease of this length from now on. False when the gateway's lease had
     /// ended: then the process must take a new id.
     async fn renew_lease(&self, gateway: GatewayId, length: Span) -> Result<bool, StoreError>;
+
+    /// Deletes gateways whose lease ended so long ago by the store's clock, or longer, and that no
+    /// device is bound to; at most `limit`.
+    async fn prune_gateways(&self, ago: Span, limit: u32) -> Result<u64, StoreError>;
 
     /// Ends a lease: a process that stops in good order.
     async fn end_lease(&self, gateway: GatewayId) -> Result<(), StoreError>;

@@ -131,6 +131,8 @@ pub struct JobRow {
     pub job: JobId,
     /// The task.
     pub task: TaskId,
+    /// How many devices the task has.
+    pub devices: u32,
     /// The device.
     pub instance: InstanceId,
     /// The account.

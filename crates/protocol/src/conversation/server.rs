@@ -221,7 +221,7 @@ impl ServerConversation {
                 Ok((State::Recognising(Box::new(signed)), steps))
             }
             (State::AwaitingHello, ToServer::Enrol(enrol)) => {
-                Ok((State::Enrolling, vec![self.enrolment(&enrol)?]))
+                Ok((State::Enrolling, vec![self.enrolment(enrol)?]))
             }
             (State::Live(peer), ToServer::Report(report)) => {
                 self.check_report(&peer, &report)?;
@@ -265,14 +265,13 @@ impl ServerConversation {
         Ok(())
     }
 
-    fn enrolment(&self, enrol: &Enrol) -> Result<ServerStep, Breach> {
+    fn enrolment(&self, enrol: Enrol) -> Result<ServerStep, Breach> {
         let wrong = |e| Breach::Signature("enrolment", e);
         let claim = unverified("enrolment", &enrol.request)?;
         let request = enrol.request.verify(&claim.identity).map_err(wrong)?;
         self.check_fresh(&request.nonce, request.deployment)?;
         check_certificate(&request.sealing, &request.identity)?;
-        let secret = zeroize::Zeroizing::new(enrol.secret);
-        Ok(ServerStep::Enrol { secret, request: Box::new(request) })
+        Ok(ServerStep::Enrol { secret: enrol.secret, request: Box::new(request) })
     }
 
     fn recognised(

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
 #![expect(unreachable_pub, reason = "shared by the modules of this program")]
 
+mod frames;
 mod generated;
 mod parties;
 mod rules;

@@ -105,7 +105,7 @@ impl Machine {
             facts: Facts::default(),
             version: PROTOCOL_VERSION,
         };
-        Enrol { secret: [8; 32], request: Signed::sign(&request, &self.identity) }
+        Enrol { secret: [8; 32].into(), request: Signed::sign(&request, &self.identity) }
     }
 
     pub fn report(&self, change: impl FnOnce(&mut Report)) -> Signed<Report> {

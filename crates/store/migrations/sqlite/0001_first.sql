@@ -130,6 +130,7 @@ CREATE TABLE job (
     id                  BLOB    NOT NULL UNIQUE,
     task                INTEGER NOT NULL REFERENCES task (id),
     position            INTEGER NOT NULL, -- place in the request
+    devices             INTEGER NOT NULL, -- how many the task has
     instance            TEXT    NOT NULL REFERENCES device (instance),
     account             INTEGER NOT NULL,
     created             INTEGER NOT NULL, -- the task's, for the log's index

@@ -91,10 +91,10 @@ async fn insert_jobs(
     jobs: &Arc<str>,
 ) -> Result<(), StoreError> {
     let insert = query(
-        "INSERT INTO job (id, task, position, instance, account, created, sequence,
+        "INSERT INTO job (id, task, position, devices, instance, account, created, sequence,
              identity_generation, sealing_generation, verb, issued_at, not_after, deadline,
              authority, mac, status, attempts, corrected, version)
-         SELECT unhex(value ->> 'job'), ?2, key, value ->> 'instance', ?3, ?4,
+         SELECT unhex(value ->> 'job'), ?2, key, json_array_length(?1), value ->> 'instance', ?3, ?4,
              value ->> 'sequence', value ->> 'identity_generation',
              value ->> 'sealing_generation', value ->> 'verb', value ->> 'issued_at',
              value ->> 'not_after', ?5, unhex(value ->> 'authority'), unhex(value ->> 'mac'),

@@ -1,9 +1,12 @@
 //! Devices: columns, what a reset needs to know, keys.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use opencpm_domain::{Generation, InstanceId, OperateStatus, Sequence, Timestamp, to_hex};
-use opencpm_operations::port::StoreError;
+use opencpm_domain::{
+    GatewayId, Generation, InstanceId, OperateStatus, Sequence, Timestamp, to_hex,
+};
+use opencpm_operations::port::{Clock, StoreError};
 use opencpm_operations::row::{
     Attributes, Binding, Connection, Device, DeviceAuthority, DeviceKey, Identity, Lease,
     ResetCandidate, ResetCandidates, Sealing, Tag,
@@ -14,6 +17,7 @@ use sqlx::query;
 use sqlx::sqlite::SqliteRow;
 
 use super::column::{json, number, read, read_optional, time};
+use super::gateway::fence;
 use super::session::Session;
 use super::writer::Outcome;
 
@@ -79,7 +83,10 @@ pub(super) async fn device_of_identity(
 pub(super) async fn put_sealing_keys(
     session: &mut Session,
     keys: Vec<(InstanceId, Generation, Sealing)>,
+    gateway: GatewayId,
+    clock: Arc<dyn Clock>,
 ) -> Result<Outcome<Vec<InstanceId>>, StoreError> {
+    fence(session, gateway, clock.now()).await?;
     raise_sealing(session, &keys).await?;
     let select = query(
         "SELECT DISTINCT device.instance FROM json_each(?1) AS told

@@ -60,10 +60,10 @@ async fn write_device(session: &mut Session, enrolment: &Enrolment) -> Result<bo
 /// Its attributes and the highest sequence stay; the connection is cut.
 async fn update_device(session: &mut Session, enrolment: &Enrolment) -> Result<bool, StoreError> {
     let update = query(
-        "UPDATE device SET identity_generation = ?3, identity_key = ?4, quarantined = ?6,
+        "UPDATE device SET identity_generation = ?3, identity_key = ?4,
              signature = ?7, sealing_generation = ?8, sealing_certificate = ?9, facts = ?10,
              agent_version = ?11, gateway = NULL
-         WHERE instance = ?1 AND account = ?2 AND retired = ?5
+         WHERE instance = ?1 AND account = ?2 AND retired = ?5 AND quarantined = ?6
            AND coalesce(identity_generation, 0) = ?3 - 1",
     );
     let (authority, identity) = (&enrolment.authority, &enrolment.key.identity);

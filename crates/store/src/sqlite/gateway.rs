@@ -38,6 +38,23 @@ pub(super) async fn end(
     Ok(Outcome::Keep(()))
 }
 
+/// Deletes gateways that nobody asks about any more.
+pub(super) async fn prune(
+    session: &mut Session,
+    ago: Span,
+    limit: u32,
+    clock: Arc<dyn Clock>,
+) -> Result<Outcome<u64>, StoreError> {
+    let delete = query(
+        "DELETE FROM gateway WHERE id IN (
+             SELECT id FROM gateway WHERE until <= ?1
+                AND NOT EXISTS (SELECT 1 FROM device WHERE device.gateway = gateway.id)
+             ORDER BY until LIMIT ?2)",
+    );
+    let pruned = session.run(delete.bind(time(clock.now() - ago)).bind(limit)).await?;
+    Ok(Outcome::Keep(pruned))
+}
+
 /// Fails unless the gateway's lease is valid.
 pub(super) async fn fence(
     session: &mut Session,

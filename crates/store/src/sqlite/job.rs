@@ -127,7 +127,7 @@ pub(super) async fn deliverable(
         }
     };
     let rows = session.rows(select.bind(limit)).await?;
-    rows.iter().map(load_deliverable).collect()
+    Ok(readable(&rows, load_deliverable))
 }
 
 pub(super) async fn overdue(
@@ -138,7 +138,21 @@ pub(super) async fn overdue(
     let select = query(
         "SELECT * FROM job WHERE status = 4 AND deadline <= ?1 ORDER BY deadline, number LIMIT ?2",
     );
-    load_jobs(&session.rows(select.bind(time(now)).bind(limit)).await?)
+    let rows = session.rows(select.bind(time(now)).bind(limit)).await?;
+    Ok(readable(&rows, load_job))
+}
+
+/// The jobs that can be read. One that cannot is one device's trouble; the others go on.
+fn readable<T>(rows: &[SqliteRow], load: impl Fn(&SqliteRow) -> Result<T, StoreError>) -> Vec<T> {
+    let load = |row| match load(row) {
+        Ok(job) => Some(job),
+        Err(error) => {
+            let job = read::<JobId>(row, "id").ok().map(tracing::field::display);
+            tracing::error!(job, error = &error as &dyn std::error::Error, "a job is left out");
+            None
+        }
+    };
+    rows.iter().filter_map(load).collect()
 }
 
 fn hex(jobs: &[JobId]) -> Vec<String> {
@@ -173,6 +187,7 @@ fn load_job(row: &SqliteRow) -> Result<JobRow, StoreError> {
         number: read(row, "number")?,
         job: read(row, "id")?,
         task: read(row, "task")?,
+        devices: read(row, "devices")?,
         instance: read(row, "instance")?,
         account: read(row, "account")?,
         sequence: read(row, "sequence")?,

@@ -167,8 +167,10 @@ impl Store for SqliteStore {
     async fn put_sealing_keys(
         &self,
         keys: Vec<(InstanceId, Generation, Sealing)>,
+        fence: GatewayId,
     ) -> Result<Vec<InstanceId>, StoreError> {
-        self.writer.write(move |s| Box::pin(device::put_sealing_keys(s, keys))).await
+        let clock = Arc::clone(&self.clock);
+        self.writer.write(move |s| Box::pin(device::put_sealing_keys(s, keys, fence, clock))).await
     }
 
     async fn accept(&self, task: NewTask) -> Result<Acceptance, StoreError> {
@@ -230,6 +232,11 @@ impl Store for SqliteStore {
     async fn renew_lease(&self, gateway: GatewayId, length: Span) -> Result<bool, StoreError> {
         let clock = Arc::clone(&self.clock);
         self.writer.write(move |s| Box::pin(gateway::renew(s, gateway, length, clock))).await
+    }
+
+    async fn prune_gateways(&self, ago: Span, limit: u32) -> Result<u64, StoreError> {
+        let clock = Arc::clone(&self.clock);
+        self.writer.write(move |s| Box::pin(gateway::prune(s, ago, limit, clock))).await
     }
 
     async fn end_lease(&self, gateway: GatewayId) -> Result<(), StoreError> {

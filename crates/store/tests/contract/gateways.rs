@@ -139,7 +139,7 @@ pub(crate) async fn sealing_keys_are_taken_in_order_and_acknowledged_again(world
     let ids = world.devices(&["cpm-1", "cpm-2"]).await;
     let put = async |device: usize, identity, sealing: Sealing| {
         let keys = vec![(ids[device].clone(), generation(identity), sealing)];
-        world.store.put_sealing_keys(keys).await.unwrap().len()
+        world.store.put_sealing_keys(keys, GATEWAY).await.unwrap().len()
     };
     assert_eq!(put(0, 1, sealing(3)).await, 1);
     // The acknowledgement was lost.
@@ -151,6 +151,36 @@ pub(crate) async fn sealing_keys_are_taken_in_order_and_acknowledged_again(world
     assert_eq!(world.device(&ids[0]).await.sealing, Some(sealing(3)));
     assert_eq!(world.device(&ids[1]).await.sealing, Some(sealing(1)));
     let several = [2, 4, 3].map(|n| (ids[1].clone(), Generation::FIRST, sealing(n)));
-    assert_eq!(world.store.put_sealing_keys(several.to_vec()).await.unwrap(), [ids[1].clone()]);
+    assert_eq!(
+        world.store.put_sealing_keys(several.to_vec(), GATEWAY).await.unwrap(),
+        [ids[1].clone()]
+    );
     assert_eq!(world.device(&ids[1]).await.sealing, Some(sealing(4)));
+    world.store.end_lease(GATEWAY).await.unwrap();
+    let late = vec![(ids[1].clone(), Generation::FIRST, sealing(5))];
+    let refused = world.store.put_sealing_keys(late, GATEWAY).await;
+    assert!(matches!(refused, Err(StoreError::LeaseEnded)));
+    assert_eq!(world.device(&ids[1]).await.sealing, Some(sealing(4)));
+}
+
+pub(crate) async fn gateways_of_long_ago_are_forgotten_unless_a_device_still_names_them(
+    world: &mut World,
+) {
+    let ids = world.devices(&["cpm-1"]).await;
+    for number in 10..15 {
+        let process = GatewayId::from_bytes([number; 16]);
+        assert!(world.store.renew_lease(process, span(10)).await.unwrap());
+    }
+    world.clock.advance(109);
+    assert_eq!(world.store.prune_gateways(span(100), 10).await.unwrap(), 0);
+    world.clock.advance(1);
+    assert_eq!(world.store.prune_gateways(span(100), 2).await.unwrap(), 2);
+    assert_eq!(world.store.prune_gateways(span(100), 10).await.unwrap(), 3);
+    // The device's own: its lease ended long ago too, and it tells when.
+    world.clock.advance(20_000);
+    assert_eq!(world.store.prune_gateways(span(100), 10).await.unwrap(), 0);
+    let connection = world.device(&ids[0]).await.connection;
+    assert_eq!(epoch(connection), Some((GATEWAY, 1)));
+    world.store.unbind(GATEWAY, vec![(ids[0].clone(), 1)]).await.unwrap();
+    assert_eq!(world.store.prune_gateways(span(100), 10).await.unwrap(), 1);
 }

@@ -74,7 +74,8 @@ macro_rules! suite {
                 a_hello_never_lowers_what_is_known
                 what_a_machine_says_is_kept_as_it_is
                 leases_are_judged_by_the_stores_clock
-                sealing_keys_are_taken_in_order_and_acknowledged_again;
+                sealing_keys_are_taken_in_order_and_acknowledged_again
+                gateways_of_long_ago_are_forgotten_unless_a_device_still_names_them;
             job_changes:
                 only_the_expected_version_is_changed
                 every_state_is_read_as_it_was_written

@@ -1,0 +1,70 @@
+//! What time does, however much of it is due at once.
+
+use opencpm_domain::{JobStatus, Span};
+use opencpm_operations::lease;
+use opencpm_operations::sweep::{end_overdue_jobs, forget_gateways, forget_replays, scrub};
+
+use crate::world::{GATEWAY, OTHER_GATEWAY, World};
+
+/// Puts so many more devices with an open job into the store as there are below the limit.
+const MANY: &str = "WITH RECURSIVE n(n) AS (SELECT 1000 UNION ALL SELECT n + 1 FROM n LIMIT 10000)
+     INSERT INTO job SELECT n, randomblob(16), task, n, devices, instance || n, account, created,
+         sequence, identity_generation, sealing_generation, verb, issued_at, not_after, deadline,
+         authority, mac, status, attempts, reason, ended, applied, advice, corrected,
+         last_attempt, report, version
+     FROM job, n";
+
+#[tokio::test]
+async fn ten_thousand_jobs_that_are_due_at_once_end_in_a_few_rounds() {
+    let world = World::new().await;
+    let [machine] = world.machines().await;
+    let task = world.reset(&[&machine.instance]).await.unwrap();
+    world.forge(MANY).await;
+    world.clock.advance(120);
+    let mut ended = Vec::new();
+    while let count @ 1.. = end_overdue_jobs(&*world.api.store, &*world.clock).await.unwrap() {
+        ended.push(count);
+    }
+    assert_eq!(ended, [2_000, 2_000, 2_000, 2_000, 2_000, 1]);
+    let jobs = world.result(task).await.jobs;
+    assert!(jobs.iter().all(|job| job.state.status() == JobStatus::Failed));
+    assert!(scrub(&*world.api.store).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_job_whose_row_was_damaged_does_not_keep_the_others_open() {
+    let world = World::new().await;
+    let [damaged, whole] = world.machines().await;
+    world.reset(&[&damaged.instance]).await.unwrap();
+    let task = world.reset(&[&whole.instance]).await.unwrap();
+    world.forge("UPDATE job SET verb = 99 WHERE number = 1").await;
+    world.clock.advance(120);
+    assert_eq!(end_overdue_jobs(&*world.api.store, &*world.clock).await.unwrap(), 1);
+    assert_eq!(world.job(task).await.state.status(), JobStatus::Failed);
+}
+
+#[tokio::test]
+async fn what_has_served_its_time_is_forgotten_and_nothing_before() {
+    let world = World::new().await;
+    let [machine] = world.machines().await;
+    world.reset(&[&machine.instance]).await.unwrap();
+    let store = &*world.api.store;
+    assert!(lease::renew(&world.gateway, OTHER_GATEWAY).await.unwrap());
+    world.clock.advance(599);
+    assert_eq!(forget_replays(store, &*world.clock).await.unwrap(), 0);
+    world.clock.advance(1);
+    // The token's and the reset's.
+    assert_eq!(forget_replays(store, &*world.clock).await.unwrap(), 2);
+    assert_eq!(forget_gateways(store).await.unwrap(), 0);
+    world.clock.advance(Span::from_secs(86_400).as_secs());
+    // The device was last connected to the other one.
+    assert_eq!(forget_gateways(store).await.unwrap(), 1);
+    let instances = vec![machine.instance.clone()];
+    let query = opencpm_operations::row::DeviceQuery { instances, limit: 1, ..Default::default() };
+    let (_, page) = store.devices(&query).await.unwrap();
+    let opencpm_operations::row::Connection::Bound { binding, .. } = page.items[0].connection
+    else {
+        panic!("{page:?}")
+    };
+    assert_eq!(binding.gateway, GATEWAY);
+}
