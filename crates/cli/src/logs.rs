@@ -12,11 +12,11 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Only what is logged under these names may be more verbose than INFO.
 const OURS: &[&str] = &["opencpm"];
 
-/// Starts logging: `wanted`, else `RUST_LOG`, else `info`. A filter that cannot be read is told
+/// Starts logging: `wanted`, else `RUST_LOG`, else `usual`. A filter that cannot be read is told
 /// and replaced by `info`.
-pub(crate) fn start(wanted: Option<&str>) {
+pub(crate) fn start(wanted: Option<&str>, usual: &str) {
     let variable = std::env::var("RUST_LOG").ok();
-    let text = wanted.or(variable.as_deref()).unwrap_or("info");
+    let text = wanted.or(variable.as_deref()).unwrap_or(usual);
     let (filter, problem) = match EnvFilter::builder().parse(text) {
         Ok(filter) => (filter, None),
         Err(error) => (EnvFilter::default().add_directive(LevelFilter::INFO.into()), Some(error)),

@@ -23,7 +23,9 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let arguments = args::Arguments::parse();
-    logs::start(arguments.log.as_deref());
+    // A lab talks to whoever sits in front of it: its own words, not the server's.
+    let usual = if matches!(arguments.command, args::Command::Lab(_)) { "warn" } else { "info" };
+    logs::start(arguments.log.as_deref(), usual);
     process::protect_secrets();
     let ended = command::run(arguments);
     match ended {

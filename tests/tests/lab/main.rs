@@ -11,4 +11,3 @@ mod main_job;
 mod no_exec;
 mod no_trace;
 mod python_sdk;
-mod truth_under_kills;
