@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use opencpm_domain::{GatewayId, InstanceId, JobId};
+use opencpm_domain::{GatewayId, InstanceId, JobId, JobState, Timestamp};
 use opencpm_protocol::message::JobFrame;
 
 use crate::port::{Deliverable, StoreError};
@@ -36,24 +36,33 @@ pub async fn deliver(
     let mut frames = HashMap::<JobId, Delivery>::with_capacity(found.len());
     for deliverable in found {
         let (row, epoch) = (deliverable.job, deliverable.epoch);
-        let Ok(state) = row.state.clone().attempt() else { continue };
+        if is_too_late(&row, now) {
+            continue;
+        }
+        let (version, attempt) = (row.version, row.state.clone().attempt());
+        let (Ok(state), Some(delivery)) = (attempt, delivery(row, epoch)) else { continue };
+        let job = delivery.frame.job;
         changes.push(JobChange {
-            job: row.job,
-            version: row.version,
+            job,
+            version,
             state,
             attempted: Some(now),
             report: None,
             device: None,
         });
-        if let Some(delivery) = delivery(row, epoch) {
-            frames.insert(delivery.frame.job, delivery);
-        }
+        frames.insert(job, delivery);
     }
     if changes.is_empty() {
         return Ok(Vec::new());
     }
     let marked = role.store.change_jobs(changes, Some(gateway)).await?;
     Ok(marked.iter().filter_map(|job| frames.remove(job)).collect())
+}
+
+/// A job that was never sent and would come too late stays, so that it ends as `not_delivered`. One
+/// that was sent goes out again whatever the time: the machine may know its outcome.
+fn is_too_late(row: &JobRow, now: Timestamp) -> bool {
+    row.state == JobState::Ready && now > row.not_after
 }
 
 fn delivery(row: JobRow, epoch: u64) -> Option<Delivery> {

@@ -1,7 +1,9 @@
 //! What time does, however much of it is due at once.
 
-use opencpm_domain::{JobStatus, Span};
+use opencpm_domain::{JobState, JobStatus, Reason, Span};
+use opencpm_operations::deliver::deliver;
 use opencpm_operations::lease;
+use opencpm_operations::port::Deliverable;
 use opencpm_operations::sweep::{end_overdue_jobs, forget_gateways, forget_replays, scrub};
 
 use crate::world::{GATEWAY, OTHER_GATEWAY, World};
@@ -41,6 +43,21 @@ async fn a_job_whose_row_was_damaged_does_not_keep_the_others_open() {
     world.clock.advance(120);
     assert_eq!(end_overdue_jobs(&*world.api.store, &*world.clock).await.unwrap(), 1);
     assert_eq!(world.job(task).await.state.status(), JobStatus::Failed);
+}
+
+#[tokio::test]
+async fn a_job_that_would_come_too_late_is_not_sent_and_its_end_is_certain() {
+    let world = World::new().await;
+    let [machine] = world.machines().await;
+    let task = world.reset(&[&machine.instance]).await.unwrap();
+    world.clock.advance(111);
+    assert!(lease::renew(&world.gateway, GATEWAY).await.unwrap());
+    let all = || Deliverable::Devices(vec![machine.instance.clone()]);
+    assert!(deliver(&world.gateway, GATEWAY, all()).await.unwrap().is_empty());
+    world.clock.advance(9);
+    assert_eq!(end_overdue_jobs(&*world.api.store, &*world.clock).await.unwrap(), 1);
+    let JobState::Failed { reason, .. } = world.job(task).await.state else { panic!("it ended") };
+    assert_eq!(reason, Reason::NotDelivered);
 }
 
 #[tokio::test]
