@@ -35,4 +35,4 @@ pub mod report_proof;
 pub mod reset_check;
 pub mod role;
 pub mod row;
-mod seal_jobs;
+pub mod seal_jobs;

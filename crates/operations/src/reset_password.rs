@@ -95,7 +95,7 @@ async fn accept(
         issued_at: now,
         not_after: not_after(now, role.settings.job_deadline),
     });
-    let jobs = seal_jobs(&batch, task, targets).await?;
+    let jobs = seal_jobs(&role.slots, &batch, task, targets).await?;
     let (nonce, fingerprint) = request.unique.split();
     let proposed = NewTask {
         task,
@@ -165,7 +165,7 @@ async fn seal_anew(
     changed: Vec<InstanceId>,
 ) -> Result<(), Refusal> {
     let (targets, _) = targets(role, caller, &changed).await?;
-    let anew = seal_jobs(batch, task.task, targets).await?;
+    let anew = seal_jobs(&role.slots, batch, task.task, targets).await?;
     let mut anew: HashMap<_, _> = anew.into_iter().map(|j| (j.instance.clone(), j)).collect();
     for job in &mut task.jobs {
         if let Some(replacement) = anew.remove(&job.instance) {

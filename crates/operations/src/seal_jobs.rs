@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use opencpm_domain::{AppId, Condition, JobId, Password, Refusal, TaskId, Timestamp};
 use opencpm_protocol::seal::{SealContext, Verb};
+use tokio::sync::Semaphore;
 
 use crate::authentic::{JobOrigin, job_mac};
 use crate::port::{Keys, KeysError, Random};
@@ -14,6 +15,21 @@ use crate::row::{Expected, NewJob};
 
 /// Fewer devices than this are sealed where the request is handled: handing them on costs more.
 const WORTH_SPREADING: usize = 8;
+
+/// As many seals at once as there are cores, whatever the number of requests: sealing must not
+/// take every thread that the process has for blocking work. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct SealingSlots {
+    cores: usize,
+    free: Arc<Semaphore>,
+}
+
+impl Default for SealingSlots {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Self { cores, free: Arc::new(Semaphore::new(cores)) }
+    }
+}
 
 /// What all jobs of a task have in common.
 pub(crate) struct Batch {
@@ -29,6 +45,7 @@ pub(crate) struct Batch {
 
 /// Seals the password to each target, in order.
 pub(crate) async fn seal_jobs(
+    slots: &SealingSlots,
     batch: &Arc<Batch>,
     task: TaskId,
     targets: Vec<ResetTarget>,
@@ -36,9 +53,8 @@ pub(crate) async fn seal_jobs(
     if targets.len() < WORTH_SPREADING {
         return targets.iter().map(|t| batch.seal(task, t).map_err(keys_refusal)).collect();
     }
-    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let share = targets.len().div_ceil(cores);
-    let mut parts = Vec::with_capacity(cores);
+    let share = targets.len().div_ceil(slots.cores);
+    let mut parts = Vec::with_capacity(slots.cores);
     let mut targets = targets.into_iter();
     loop {
         let part: Vec<_> = targets.by_ref().take(share).collect();
@@ -46,7 +62,10 @@ pub(crate) async fn seal_jobs(
             break;
         }
         let batch = Arc::clone(batch);
+        let slot = Arc::clone(&slots.free).acquire_owned().await;
+        let slot = slot.map_err(|_| Refusal::from(Condition::ServerBug))?;
         parts.push(tokio::task::spawn_blocking(move || {
+            let _slot = slot;
             part.iter().map(|target| batch.seal(task, target)).collect::<Result<Vec<_>, _>>()
         }));
     }

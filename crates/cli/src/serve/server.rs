@@ -8,6 +8,7 @@ use opencpm_gateway::Gateway;
 use opencpm_operations::port::{Clock, Queue, Random, Store};
 use opencpm_operations::report_proof::Proofs;
 use opencpm_operations::role::{ApiRole, GatewayRole, Settings, Trust};
+use opencpm_operations::seal_jobs::SealingSlots;
 use opencpm_queue::EmbeddedQueue;
 use opencpm_store::SqliteStore;
 use tokio::net::TcpListener;
@@ -205,6 +206,7 @@ impl Shared {
             trust: Arc::clone(&self.trust),
             settings: self.settings.clone(),
             proofs: Proofs::default(),
+            slots: SealingSlots::default(),
         }
     }
 
