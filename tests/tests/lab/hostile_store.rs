@@ -48,7 +48,8 @@ impl Attack {
         self.database.execute(&format!(
             "BEGIN IMMEDIATE;
              INSERT INTO task SELECT {task}, account, action, uin, created, deadline FROM task
-               WHERE id = (SELECT task FROM job WHERE instance = '{from}' ORDER BY number DESC LIMIT 1);
+               WHERE id =
+                 (SELECT task FROM job WHERE instance = '{from}' ORDER BY number DESC LIMIT 1);
              INSERT INTO job (id, task, position, devices, instance, account, created, sequence,
                  identity_generation, sealing_generation, verb, issued_at, not_after, deadline,
                  authority, mac, status, attempts, corrected, version)
@@ -141,8 +142,8 @@ fn a_job_of_a_former_task_is_not_applied_again() {
 
     // The first job again: open, with its old seal, under its own id.
     attack.database.execute(&format!(
-        "UPDATE job SET status = 4, attempts = 0, ended = NULL, applied = NULL, reason = NULL,
-             report = NULL, deadline = deadline + 60000000 WHERE task = {first};
+        "UPDATE job SET status = 4, attempts = 1, last_attempt = 0, ended = NULL,
+             applied = NULL, reason = NULL, report = NULL, deadline = deadline + 60000000 WHERE task = {first};
          INSERT INTO sealed SELECT * FROM loot;"
     ));
     // The machine answers from its record: the first outcome, and no second change.
@@ -152,8 +153,8 @@ fn a_job_of_a_former_task_is_not_applied_again() {
 
     // Under a new id, above the highest sequence.
     attack.database.execute(&format!(
-        "UPDATE job SET status = 4, attempts = 0, ended = NULL, applied = NULL, reason = NULL,
-             report = NULL, deadline = deadline + 60000000, id = randomblob(16),
+        "UPDATE job SET status = 4, attempts = 1, last_attempt = 0, ended = NULL,
+             applied = NULL, reason = NULL, report = NULL, deadline = deadline + 60000000, id = randomblob(16),
              sequence = (SELECT MAX(sequence) + 1 FROM job) WHERE task = {first};
          INSERT INTO sealed SELECT * FROM loot;"
     ));
@@ -186,7 +187,8 @@ fn a_device_whose_keys_account_or_generation_were_changed_is_refused() {
     let keep = "CREATE TABLE kept AS SELECT * FROM device";
     let restore = |columns: &str| {
         format!(
-            "UPDATE device SET ({columns}) = (SELECT {columns} FROM kept WHERE kept.instance = device.instance)"
+            "UPDATE device SET ({columns}) =
+               (SELECT {columns} FROM kept WHERE kept.instance = device.instance)"
         )
     };
     attack.database.execute(keep);
