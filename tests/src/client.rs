@@ -22,6 +22,8 @@ pub struct Client {
     secret_key: String,
 }
 
+const PATH: &str = "/v2/index.php";
+
 static NONCE: AtomicU64 = AtomicU64::new(1);
 
 impl Client {
@@ -100,7 +102,7 @@ impl Client {
             common.into_iter().chain(parameters.iter().copied()).collect();
         all.sort_unstable();
         let plain: Vec<String> = all.iter().map(|(k, v)| format!("{k}={v}")).collect();
-        let text = format!("{method}{}/v2/index.php?{}", self.authority, plain.join("&"));
+        let text = format!("{method}{}{PATH}?{}", self.authority, plain.join("&"));
         let signature = self.sign(&text);
         all.push(("Signature", &signature));
         let form: Vec<String> = all.iter().map(|(k, v)| format!("{k}={}", escape(v))).collect();
@@ -109,14 +111,22 @@ impl Client {
 
     /// Sends a body as it is.
     pub fn post(&self, body: &str) -> std::io::Result<Value> {
+        let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+        self.send(&format!("POST {PATH}"), &format!("{form}Content-Length: {}", body.len()), body)
+    }
+
+    /// Sends a query as it is.
+    pub fn get(&self, query: &str) -> std::io::Result<Value> {
+        self.send(&format!("GET {PATH}?{query}"), "Accept: */*", "")
+    }
+
+    fn send(&self, what: &str, header: &str, body: &str) -> std::io::Result<Value> {
         let mut stream = TcpStream::connect(&self.authority)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
         write!(
             stream,
-            "POST /v2/index.php HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
-             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
-            self.authority,
-            body.len()
+            "{what} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{header}\r\n\r\n{body}",
+            self.authority
         )?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer)?;

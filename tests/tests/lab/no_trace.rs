@@ -23,6 +23,10 @@ fn a_password_leaves_no_trace_but_its_hash() {
     assert_eq!(data["status"], 1, "{data}");
     look_at_processes(&lab, &mut seen);
     // GET carries the password in its query, and a refused request carries it too.
+    let parameters = [("instanceIds.0", lab.alive()[0]), ("passwd", MARKER)];
+    let query = client.signed_form("GET", "ResetDevicePasswd", &parameters, "4712");
+    let answer = client.get(&query).expect("an answer");
+    client.wait(answer["data"]["taskId"].as_u64().expect("a number"), Duration::from_secs(40));
     client.call("ResetDevicePasswd", &[("passwd", MARKER), ("instanceIds.0", "cpm-nosuchone")]);
     for device in &lab.ready.devices {
         assert!(verifies(&root_hash(&device.root), MARKER) || !device.alive);
