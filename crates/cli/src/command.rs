@@ -15,6 +15,7 @@ pub(crate) mod task;
 
 use std::future::Future;
 
+use opencpm_domain::{Condition, InstanceId};
 use tokio::runtime::Builder;
 
 use crate::args::{Arguments, Command};
@@ -31,6 +32,9 @@ pub(crate) enum CommandError {
     /// The request.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The service knows none of this id, or it is another account's.
+    #[error("there is no device {0}")]
+    NoDevice(InstanceId),
     /// Whom to ask, and as whom.
     #[error(transparent)]
     Profile(#[from] ProfileError),
@@ -62,6 +66,7 @@ impl CommandError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Client(error) => error.exit(),
+            Self::NoDevice(_) => Exit::of(Condition::NotFound),
             _ => Exit::LOCAL,
         }
     }

@@ -42,6 +42,11 @@ impl Exit {
         }
     }
 
+    /// What a condition of the API leads to.
+    pub(crate) fn of(condition: Condition) -> Self {
+        Self(condition.row().exit)
+    }
+
     /// What a refusal of the API says. Conditions that share a code share their exit code.
     pub(crate) fn of_code(code: i64) -> Self {
         let rows = Condition::ALL.iter().map(|condition| condition.row());

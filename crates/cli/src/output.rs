@@ -40,9 +40,25 @@ pub(crate) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>, n
     if rows.is_empty() {
         return hint(none);
     }
+    let mut table = plain_table();
+    table.set_header(header).add_rows(rows);
+    print(&table);
+}
+
+/// Names and what they are, one a line.
+pub(crate) fn facts(rows: Vec<[String; 2]>) {
+    let mut table = plain_table();
+    table.add_rows(rows);
+    print(&table);
+}
+
+fn plain_table() -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(header).add_rows(rows);
+    table
+}
+
+fn print(table: &Table) {
     let lines =
         table.lines().map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned());
     line(&lines.collect::<Vec<_>>().join("\n"));

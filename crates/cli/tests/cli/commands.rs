@@ -1,6 +1,7 @@
 //! What an operator relies on whatever the service answers.
 
-use crate::scripted::Scripted;
+use crate::scripted::{Scripted, success};
+use crate::support::run;
 
 #[test]
 fn a_task_is_verified_when_every_success_is_proved() {
@@ -14,4 +15,33 @@ fn a_task_is_verified_when_every_success_is_proved() {
     verify(true, "").complains(0, &["nothing to verify"]);
     verify(false, &format!("{good},{bad}")).complains(3, &[]);
     verify(false, bad).complains(4, &[]);
+}
+
+#[test]
+fn a_change_that_would_change_nothing_is_wrong_usage() {
+    let edit = ["device", "edit", "cpm-1"];
+    let edit = |more: &[&'static str]| run(edit.into_iter().chain(more.iter().copied()));
+    edit(&[]).complains(2, &["--alias", "--set"]);
+    edit(&["--set", "OsTypeId=3"]).complains(2, &["small letter"]);
+    edit(&["--set", "=3"]).complains(2, &["small letter"]);
+    let service = Scripted::data("null");
+    service.ask(&["device", "edit", "cpm-1", "--set", "osTypeId=3", "--alias", "a"]).succeeds();
+    let service = Scripted::data(r#"{"instanceId":"cpm-1"}"#);
+    service.ask(&["device", "add", "--app-id", "1"]).succeeds();
+}
+
+#[test]
+fn a_device_is_shown_in_words() {
+    let device = r#"{"totalNum":1,"deviceList":[{"instanceId":"cpm-1","alias":"spare",
+        "deviceStatus":"4","operateStatus":"1","raidId":"0","wanIp":""}]}"#;
+    let agent = r#"{"totalNum":1,"agentList":[{"instanceId":"cpm-1","agentStatus":1,
+        "agentVersion":"0.1.0","lastSeenTime":""}]}"#;
+    let service = Scripted::answering(&[&success(device), &success(agent)]);
+    let shown = service.ask(&["device", "show", "cpm-1"]);
+    let lines: Vec<_> = shown.succeeds().out.lines().collect();
+    assert!(lines[0].starts_with("device") && lines[0].ends_with("cpm-1"), "{shown:?}");
+    assert!(shown.out.contains("in operation") && shown.out.contains("spare"), "{shown:?}");
+    for word in ["Status", "instanceId", "raidId", "wanIp"] {
+        assert!(!shown.out.contains(word), "{shown:?}");
+    }
 }

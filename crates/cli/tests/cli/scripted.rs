@@ -44,7 +44,7 @@ impl Scripted {
 }
 
 /// An answer with this data.
-fn success(data: &str) -> String {
+pub(crate) fn success(data: &str) -> String {
     format!(r#"{{"code":0,"message":"OK","codeDesc":"Success","data":{data}}}"#)
 }
 

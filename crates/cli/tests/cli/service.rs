@@ -132,6 +132,7 @@ fn the_exit_code_tells_who_or_what_is_at_fault() {
     reset("cpm-unknown", "abce1234\n").complains(11, &["10001", "cpm-unknown"]);
     service.ask(&["device", "edit", &device, "--device-status", "13"]).succeeds();
     reset(&device, "abce1234\n").complains(12, &["12002", &device]);
+    service.ask(&["device", "show", "cpm-unknown"]).complains(11, &["cpm-unknown"]);
     reset(&device, "short\n").complains(1, &["8 to 16"]);
     reset(&device, "abce1234+\n").complains(11, &["10001"]);
     run(["device", "list"]).complains(1, &["endpoint"]);
