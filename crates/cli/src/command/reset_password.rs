@@ -120,7 +120,10 @@ pub(crate) async fn accept(
 /// A refused password is nobody's. Without an answer nobody knows, and the file stays.
 fn take_back(error: &ClientError, out: &SecretOut) {
     match error {
-        ClientError::Refused { .. } => out.take_back(),
+        ClientError::Refused { .. } => {
+            out.take_back();
+            output::hint("no machine got this password: the request was refused");
+        }
         _ => output::hint("whether the machines got the password is not known: see `opencpm log`"),
     }
 }

@@ -1,6 +1,6 @@
 //! What an operator relies on whatever the service answers.
 
-use crate::scripted::{Scripted, success};
+use crate::scripted::{Scripted, refusal, success};
 use crate::support::run;
 
 #[test]
@@ -44,4 +44,26 @@ fn a_device_is_shown_in_words() {
     for word in ["Status", "instanceId", "raidId", "wanIp"] {
         assert!(!shown.out.contains(word), "{shown:?}");
     }
+}
+
+#[test]
+fn a_generated_password_that_came_to_nothing_is_called_so() {
+    let service = Scripted::answering(&[&refusal(12006, "(12006)cpm-1: no agent")]);
+    let refused = service.ask(&["reset-password", "--generate", "cpm-1"]);
+    refused.complains(13, &["no machine got this password", "cpm-1: no agent"]);
+}
+
+#[test]
+fn the_wait_for_a_task_outlives_a_weak_moment_of_the_service() {
+    let accepted = success(r#"{"taskId":7}"#);
+    let (store, quota) = (refusal(9001, "(9001)store"), refusal(4400, "(4400)quota"));
+    let done = success(r#"{"status":1,"instanceIds":[{"instanceId":"cpm-1","status":1}]}"#);
+    let service = Scripted::answering(&[&accepted, &store, &quota, &done]);
+    let ended = service.ask(&["reset-password", "--generate", "cpm-1"]);
+    assert!(ended.succeeds().out.contains("1 succeeded"), "{ended:?}");
+
+    let service = Scripted::answering(&[&accepted, &refusal(4104, "(4104)unknown key")]);
+    let ended = service.ask(&["reset-password", "--generate", "cpm-1"]);
+    ended.complains(10, &["task show 7", "4104"]);
+    assert!(!ended.err.contains("no machine got"), "{ended:?}");
 }

@@ -48,6 +48,11 @@ pub(crate) fn success(data: &str) -> String {
     format!(r#"{{"code":0,"message":"OK","codeDesc":"Success","data":{data}}}"#)
 }
 
+/// A refusal.
+pub(crate) fn refusal(code: u16, message: &str) -> String {
+    format!(r#"{{"code":{code},"message":"{message}","codeDesc":"Name"}}"#)
+}
+
 fn reply(stream: TcpStream, answer: &str) -> std::io::Result<()> {
     let mut request = BufReader::new(stream);
     let (mut line, mut length) = (String::new(), 0);
