@@ -8,6 +8,7 @@ mod tls;
 use std::sync::Arc;
 use std::time::Duration;
 
+use opencpm_domain::Condition;
 use opencpm_operations::port::{Clock, Random};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Response, StatusCode, Url};
@@ -86,6 +87,12 @@ pub(crate) enum ClientError {
 }
 
 impl ClientError {
+    /// Whether the service refused with the code of this condition; some conditions share one.
+    pub(crate) fn is(&self, condition: Condition) -> bool {
+        let expected = condition.row().code.map(i64::from);
+        matches!(self, Self::Refused { code, .. } if Some(*code) == expected)
+    }
+
     /// How the command ends.
     pub(crate) fn exit(&self) -> Exit {
         match self {

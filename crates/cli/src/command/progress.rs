@@ -85,13 +85,7 @@ pub(crate) async fn wait_for(
 /// A service that starts again answers soon, its store comes back, a quota is filled up again.
 /// One that refuses for another reason will not change its mind.
 fn may_be_over_soon(error: &ClientError) -> bool {
-    let transient = [Condition::StoreUnavailable, Condition::QuotaExceeded];
-    match error {
-        ClientError::NoAnswer { .. } => true,
-        ClientError::Refused { code, .. } => {
-            let mut codes = transient.iter().filter_map(|condition| condition.row().code);
-            codes.any(|transient| i64::from(transient) == *code)
-        }
-        _ => false,
-    }
+    matches!(error, ClientError::NoAnswer { .. })
+        || error.is(Condition::StoreUnavailable)
+        || error.is(Condition::QuotaExceeded)
 }

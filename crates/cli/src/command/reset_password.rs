@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use clap::Args;
-use opencpm_domain::{InstanceId, InvalidId};
+use opencpm_domain::{Condition, InstanceId, InvalidId};
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -117,15 +117,21 @@ pub(crate) async fn accept(
     client.ask("ResetDevicePasswd", parameters).await
 }
 
-/// A refused password is nobody's. Without an answer nobody knows, and the file stays.
+/// A refused password is nobody's. Where nobody knows, the file stays.
 fn take_back(error: &ClientError, out: &SecretOut) {
-    match error {
-        ClientError::Refused { .. } => {
-            out.take_back();
-            output::hint("no machine got this password: the request was refused");
-        }
-        _ => output::hint("whether the machines got the password is not known: see `opencpm log`"),
+    if is_surely_refused(error) {
+        out.take_back();
+        output::hint("no machine got this password: the request was refused");
+    } else {
+        output::hint("whether the machines got the password is not known: see `opencpm log`");
     }
+}
+
+/// Not without an answer, nor with one that leaves it open: something on the way may have sent the
+/// request twice, and a defect may show after the change.
+fn is_surely_refused(error: &ClientError) -> bool {
+    let is_open = error.is(Condition::Replayed) || error.is(Condition::ServerBug);
+    matches!(error, ClientError::Refused { .. }) && !is_open
 }
 
 async fn wait(

@@ -54,6 +54,19 @@ fn a_generated_password_that_came_to_nothing_is_called_so() {
 }
 
 #[test]
+fn a_generated_password_is_kept_where_a_machine_may_have_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for (n, code, is_kept) in [(1, 12006, false), (2, 6000, true), (3, 4500, true)] {
+        let out = folder.path().join(n.to_string());
+        let service = Scripted::answering(&[&refusal(code, "no")]);
+        let to = ["reset-password", "--generate", "cpm-1", "--password-out", out.to_str().unwrap()];
+        let ended = service.ask(&to);
+        assert_eq!(ended.err.contains("not known"), is_kept, "{ended:?}");
+        assert_eq!(out.exists(), is_kept, "{code}");
+    }
+}
+
+#[test]
 fn the_wait_for_a_task_outlives_a_weak_moment_of_the_service() {
     let accepted = success(r#"{"taskId":7}"#);
     let (store, quota) = (refusal(9001, "(9001)store"), refusal(4400, "(4400)quota"));
