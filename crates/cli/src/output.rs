@@ -35,6 +35,11 @@ pub(crate) fn json(value: &Value) {
     line(&format!("{value:#}"));
 }
 
+/// That a change is made: the service's answer for programs, a sentence for people.
+pub(crate) fn tell(as_json: bool, answer: &Value, text: &str) {
+    if as_json { json(answer) } else { hint(text) }
+}
+
 /// Rows under a header; `none` when there are none.
 pub(crate) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>, none: &str) {
     if rows.is_empty() {

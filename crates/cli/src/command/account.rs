@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::CommandError;
 use crate::client::{Client, Parameters};
 use crate::exit::Exit;
-use crate::output::{self, field};
+use crate::output::{self, field, tell};
 
 #[derive(Subcommand)]
 pub(crate) enum Account {
@@ -36,11 +36,7 @@ impl Account {
             Self::Create { app_id, name } => {
                 let parameters = Parameters::new().with("appId", app_id).with("name", name);
                 let data = client.call("CreateAccount", parameters).await?;
-                if json {
-                    output::json(&data);
-                } else {
-                    output::hint(&format!("account {app_id} is made"));
-                }
+                tell(json, &data, &format!("account {app_id} is made"));
             }
             Self::List => {
                 let data = client.call("DescribeAccounts", Parameters::new()).await?;

@@ -9,7 +9,7 @@ use super::account::app_id;
 use crate::client::answer::{AgentStatus, Agents, Devices};
 use crate::client::{Client, Parameters, read};
 use crate::exit::Exit;
-use crate::output::{self, field};
+use crate::output::{self, field, tell};
 
 /// The most devices that one answer lists (contract 4.3).
 const PAGE: u64 = 1000;
@@ -236,8 +236,4 @@ fn operate_text(device: &Value) -> String {
     let number = field(device, "operateStatus");
     let known = number.parse().ok().and_then(|n: u8| OperateStatus::try_from(n).ok());
     known.map_or(number, |status| status.text().to_owned())
-}
-
-fn tell(json: bool, data: &Value, text: &str) {
-    if json { output::json(data) } else { output::hint(text) }
 }
