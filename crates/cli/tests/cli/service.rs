@@ -123,6 +123,21 @@ fn a_key_is_made_used_and_disabled() {
 }
 
 #[test]
+fn a_blocked_account_is_refused_until_it_is_unblocked() {
+    let (outer, dir) = folder();
+    let service = Service::start(&dir);
+    let out = outer.path().join("seven.toml");
+    let profile = out.to_str().unwrap();
+    service.ask(&["account", "create", "7", "--name", "seven"]).succeeds();
+    service.ask(&["key", "create", "--app-id", "7", "--out", profile]).succeeds();
+    service.ask(&["account", "block", "7"]).complains(0, &["account 7 is blocked"]);
+    service.ask_with(profile, &["device", "list"], "").complains(10, &["4300"]);
+    assert!(service.ask(&["account", "list"]).succeeds().out.contains("blocked"));
+    service.ask(&["account", "unblock", "7"]).complains(0, &["account 7 is not blocked"]);
+    service.ask_with(profile, &["device", "list"], "").succeeds();
+}
+
+#[test]
 fn the_exit_code_tells_who_or_what_is_at_fault() {
     let (_outer, dir) = folder();
     let service = Service::start(&dir);
