@@ -6,7 +6,7 @@ mod signature;
 mod tls;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use opencpm_domain::Condition;
 use opencpm_operations::port::{Clock, Random};
@@ -126,8 +126,30 @@ impl Client {
         &self.profile
     }
 
-    /// Asks, and returns `data` as the service sent it.
+    /// Asks, and returns `data` as the service sent it. Never logs a parameter.
     pub(crate) async fn call(
+        &self,
+        action: &'static str,
+        parameters: Parameters,
+    ) -> Result<Value, ClientError> {
+        let begun = Instant::now();
+        let answered = self.exchange(action, parameters).await;
+        let code = match &answered {
+            Ok(_) => Some(0),
+            Err(ClientError::Refused { code, .. }) => Some(*code),
+            Err(_) => None,
+        };
+        tracing::debug!(
+            action,
+            endpoint = %self.profile.endpoint,
+            micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
+            code,
+            "asked"
+        );
+        answered
+    }
+
+    async fn exchange(
         &self,
         action: &'static str,
         parameters: Parameters,

@@ -80,3 +80,15 @@ fn the_wait_for_a_task_outlives_a_weak_moment_of_the_service() {
     ended.complains(10, &["task show 7", "4104"]);
     assert!(!ended.err.contains("no machine got"), "{ended:?}");
 }
+
+#[test]
+fn the_log_tells_what_was_asked_of_whom_and_no_parameter() {
+    let service = Scripted::answering(&[&refusal(12006, "(12006)cpm-1: no agent")]);
+    let ended = service.ask(&["--log", "trace", "reset-password", "--generate", "cpm-1"]);
+    ended.complains(13, &["ResetDevicePasswd", "http://127.0.0.1:", "micros=", "code=12006"]);
+    let password = ended.out.trim();
+    assert_eq!(password.len(), 16);
+    assert!(!ended.err.contains(password), "{ended:?}");
+    let service = Scripted::data("null");
+    service.ask(&["--log", "debug", "account", "list"]).complains(0, &["code=0"]);
+}
