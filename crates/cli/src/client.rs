@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::exit::Exit;
+use crate::output::clean;
 use answer::Answer;
 use profile::Profile;
 
@@ -75,7 +76,7 @@ pub(crate) enum ClientError {
         source: serde_json::Error,
     },
     /// The service said no.
-    #[error("{message} [{code_desc}]")]
+    #[error("{} [{}]", clean(message), clean(code_desc))]
     Refused {
         /// API 2.0 code.
         code: i64,

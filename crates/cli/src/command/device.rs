@@ -9,7 +9,7 @@ use super::account::app_id;
 use crate::client::answer::{AgentStatus, Agents, Devices};
 use crate::client::{Client, Parameters, read};
 use crate::exit::Exit;
-use crate::output::{self, field, tell};
+use crate::output::{self, clean, field, tell};
 
 /// The most devices that one answer lists (contract 4.3).
 const PAGE: u64 = 1000;
@@ -214,15 +214,16 @@ fn facts(device: &Value, agent: String) -> Vec<[String; 2]> {
         let is_known = value.as_str().is_some_and(|text| !text.is_empty() && text != "0");
         is_known && !in_words.contains(&name.as_str())
     });
-    rows.extend(others.map(|(name, _)| [name.clone(), field(device, name)]));
+    rows.extend(others.map(|(name, _)| [clean(name), field(device, name)]));
     rows
 }
 
 fn agent_text(agent: &AgentStatus) -> String {
+    let version = clean(&agent.agent_version);
     match agent.agent_status {
-        1 => format!("connected, version {}", agent.agent_version),
+        1 => format!("connected, version {version}"),
         2 => "never enrolled".to_owned(),
-        _ => format!("not connected, version {}", agent.agent_version),
+        _ => format!("not connected, version {version}"),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::client::answer::NewKey;
 use crate::client::profile::Profile;
 use crate::client::{Client, Parameters, read};
 use crate::exit::Exit;
-use crate::output::{self, field, tell};
+use crate::output::{self, clean, field, tell};
 
 #[derive(Subcommand)]
 pub(crate) enum Key {
@@ -90,7 +90,7 @@ async fn create(
         token: None,
         ..client.profile().clone()
     };
-    let (what, text) = (format!("the profile of key {}", key.secret_id), profile.to_toml());
+    let (what, text) = (format!("the profile of key {}", clean(&key.secret_id)), profile.to_toml());
     match answer {
         Some(answer) => out.put_with_answer(&what, &text, (answer, "secretKey"))?,
         None => out.put(&what, &text)?,

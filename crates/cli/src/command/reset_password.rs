@@ -15,7 +15,7 @@ use super::{CommandError, Progress, wait_for};
 use crate::client::answer::{Accepted, MachineResult};
 use crate::client::{Client, ClientError, Parameters};
 use crate::exit::Exit;
-use crate::output;
+use crate::output::{self, clean};
 use crate::system::SystemRandom;
 
 #[derive(Args)]
@@ -185,13 +185,14 @@ fn row(machine: &MachineResult) -> [String; 3] {
         2 => "failed",
         _ => "not finished",
     };
-    [machine.instance_id.clone(), status.to_owned(), remarks(machine)]
+    [clean(&machine.instance_id), status.to_owned(), remarks(machine)]
 }
 
 /// Why it failed and what else to know, one a line.
 pub(crate) fn remarks(machine: &MachineResult) -> String {
-    let reason = (!machine.reason.is_empty()).then(|| machine.reason.clone());
-    let advice = machine.advice.iter().map(|advice| format!("{}: {}", advice.code, advice.text));
+    let reason = (!machine.reason.is_empty()).then(|| clean(&machine.reason));
+    let advice = machine.advice.iter();
+    let advice = advice.map(|advice| clean(&format!("{}: {}", advice.code, advice.text)));
     reason.into_iter().chain(advice).collect::<Vec<_>>().join("\n")
 }
 

@@ -62,7 +62,7 @@ impl SecretOut {
         (mut answer, secret): (Value, &str),
     ) -> Result<(), SecretOutError> {
         if *self == Self::Terminal {
-            return self.put(what, &format!("{answer:#}").into());
+            return self.put(what, &output::json_text(&answer).into());
         }
         self.put(what, text)?;
         if let Some(fields) = answer.as_object_mut() {

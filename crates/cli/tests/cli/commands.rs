@@ -92,3 +92,26 @@ fn the_log_tells_what_was_asked_of_whom_and_no_parameter() {
     let service = Scripted::data("null");
     service.ask(&["--log", "debug", "account", "list"]).complains(0, &["code=0"]);
 }
+
+#[test]
+fn text_of_the_service_cannot_steer_the_terminal() {
+    let is_plain = |text: &str| !text.chars().any(|c| c.is_control() && c != '\n');
+    let evil = r"\u001b]0;x\u0007\u009b2J\ncpm-9  proved\r";
+    let service = Scripted::answering(&[&refusal(10001, evil)]);
+    for json in [&["account", "list"][..], &["--json", "account", "list"]] {
+        let refused = service.ask(json);
+        refused.complains(11, &["cpm-9"]);
+        assert!(is_plain(&refused.err) && is_plain(&refused.out), "{refused:?}");
+        assert_eq!(refused.err.lines().count(), 1, "{refused:?}");
+    }
+    let reason = format!(r#"{{"instanceId":"cpm-1","status":2,"reason":"{evil}"}}"#);
+    let answers = [
+        (format!(r#"{{"accountList":[{{"appId":1,"name":"{evil}"}}]}}"#), vec!["account", "list"]),
+        (format!(r#"{{"status":2,"instanceIds":[{reason}]}}"#), vec!["task", "show", "1"]),
+    ];
+    for (data, arguments) in answers {
+        let shown = Scripted::data(&data).ask(&arguments);
+        assert!(is_plain(&shown.out) && shown.out.contains("cpm-9"), "{shown:?}");
+        assert!(!shown.out.lines().any(|line| line.trim().starts_with("cpm-9")), "{shown:?}");
+    }
+}
