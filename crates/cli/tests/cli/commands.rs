@@ -115,3 +115,15 @@ fn text_of_the_service_cannot_steer_the_terminal() {
         assert!(!shown.out.lines().any(|line| line.trim().starts_with("cpm-9")), "{shown:?}");
     }
 }
+
+#[test]
+fn a_lab_that_fails_says_what_it_leaves_and_what_to_do() {
+    let outer = tempfile::tempdir().unwrap();
+    let dir = outer.path().join("lab");
+    let dir = dir.to_str().unwrap();
+    let lab = || run(["lab", "--agents", "1", "--dir", dir, "--agent-binary", "/bin/false"]);
+    lab().complains(1, &["did not enrol", dir, "remove this folder"]);
+    lab().complains(1, &["unfinished", dir, "remove it"]);
+    std::fs::remove_dir_all(dir).unwrap();
+    lab().complains(1, &["did not enrol"]);
+}
