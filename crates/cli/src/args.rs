@@ -9,7 +9,8 @@ use crate::command;
 ///
 /// Exit codes: 0 done; 1 something on this side; 2 wrong usage; 3 some machines failed; 4 no
 /// machine succeeded; 5 not finished (task show); 10 to 14 the service refused (who asks, what is
-/// asked, not now, a machine's agent, the service itself).
+/// asked, not now, a machine's agent, the service itself). Of task verify: 0 every success is
+/// proved, 3 some are, 4 none is.
 #[derive(Parser)]
 #[command(name = "opencpm", version, max_term_width = 100)]
 pub(crate) struct Arguments {

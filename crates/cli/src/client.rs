@@ -6,8 +6,9 @@ mod signature;
 mod tls;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use opencpm_domain::Condition;
 use opencpm_operations::port::{Clock, Random};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Response, StatusCode, Url};
@@ -16,6 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::exit::Exit;
+use crate::output::clean;
 use answer::Answer;
 use profile::Profile;
 
@@ -74,7 +76,7 @@ pub(crate) enum ClientError {
         source: serde_json::Error,
     },
     /// The service said no.
-    #[error("{message} [{code_desc}]")]
+    #[error("{} [{}]", clean(message), clean(code_desc))]
     Refused {
         /// API 2.0 code.
         code: i64,
@@ -86,6 +88,12 @@ pub(crate) enum ClientError {
 }
 
 impl ClientError {
+    /// Whether the service refused with the code of this condition; some conditions share one.
+    pub(crate) fn is(&self, condition: Condition) -> bool {
+        let expected = condition.row().code.map(i64::from);
+        matches!(self, Self::Refused { code, .. } if Some(*code) == expected)
+    }
+
     /// How the command ends.
     pub(crate) fn exit(&self) -> Exit {
         match self {
@@ -119,8 +127,30 @@ impl Client {
         &self.profile
     }
 
-    /// Asks, and returns `data` as the service sent it.
+    /// Asks, and returns `data` as the service sent it. Never logs a parameter.
     pub(crate) async fn call(
+        &self,
+        action: &'static str,
+        parameters: Parameters,
+    ) -> Result<Value, ClientError> {
+        let begun = Instant::now();
+        let answered = self.exchange(action, parameters).await;
+        let code = match &answered {
+            Ok(_) => Some(0),
+            Err(ClientError::Refused { code, .. }) => Some(*code),
+            Err(_) => None,
+        };
+        tracing::debug!(
+            action,
+            endpoint = %self.profile.endpoint,
+            micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
+            code,
+            "asked"
+        );
+        answered
+    }
+
+    async fn exchange(
         &self,
         action: &'static str,
         parameters: Parameters,

@@ -15,12 +15,15 @@ pub(crate) mod task;
 
 use std::future::Future;
 
+use opencpm_domain::{Condition, InstanceId};
+use serde_json::{Value, json};
 use tokio::runtime::Builder;
 
 use crate::args::{Arguments, Command};
 use crate::client::profile::{ProfileArgs, ProfileError};
 use crate::client::{Client, ClientError};
 use crate::exit::Exit;
+use crate::output;
 use crate::system::clock_and_random;
 
 pub(crate) use progress::{Progress, wait_for};
@@ -31,6 +34,9 @@ pub(crate) enum CommandError {
     /// The request.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The service knows none of this id, or it is another account's.
+    #[error("there is no device {0}")]
+    NoDevice(InstanceId),
     /// Whom to ask, and as whom.
     #[error(transparent)]
     Profile(#[from] ProfileError),
@@ -62,8 +68,24 @@ impl CommandError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Client(error) => error.exit(),
+            Self::NoDevice(_) => Exit::of(Condition::NotFound),
             _ => Exit::LOCAL,
         }
+    }
+
+    /// What the service refused with, as it says so; `None` where it did not refuse.
+    fn refusal(&self) -> Option<Value> {
+        let (code, code_desc, message) = match self {
+            Self::Client(ClientError::Refused { code, code_desc, message }) => {
+                (*code, code_desc.as_str(), message.clone())
+            }
+            Self::NoDevice(_) => {
+                let row = Condition::NotFound.row();
+                (row.code?.into(), row.code_desc, self.to_string())
+            }
+            _ => return None,
+        };
+        Some(json!({ "code": code, "codeDesc": code_desc, "message": message }))
     }
 }
 
@@ -99,6 +121,12 @@ impl Asker {
         let runtime =
             Builder::new_current_thread().enable_all().build().map_err(CommandError::Runtime)?;
         let client = Client::new(self.profile.load()?, clock, random)?;
-        runtime.block_on(ask(client, self.json))
+        let ended = runtime.block_on(ask(client, self.json));
+        if self.json
+            && let Some(refusal) = ended.as_ref().err().and_then(CommandError::refusal)
+        {
+            output::json(&refusal);
+        }
+        ended
     }
 }

@@ -2,11 +2,11 @@
 //!
 //! | code | meaning |
 //! | --- | --- |
-//! | 0 | done; of `reset-password` and `task`: every machine succeeded |
+//! | 0 | done; of `reset-password` and `task show`: every machine succeeded; of `task verify`: every success is proved |
 //! | 1 | something on this side went wrong: a file, the network, the server's start |
 //! | 2 | the command line was wrong (clap's own) |
-//! | 3 | some machines succeeded and some failed |
-//! | 4 | no machine succeeded |
+//! | 3 | some machines succeeded and some failed; of `task verify`: some successes are proved |
+//! | 4 | no machine succeeded; of `task verify`: no success is proved |
 //! | 5 | the task is not finished; of `task show` only |
 //! | 10 to 14 | the API refused: who is asking, what is asked, not now, the machine's agent, the service itself |
 //!
@@ -40,6 +40,11 @@ impl Exit {
             (true, true) => Self::SOME,
             (false, _) => Self::NONE,
         }
+    }
+
+    /// What a condition of the API leads to.
+    pub(crate) fn of(condition: Condition) -> Self {
+        Self(condition.row().exit)
     }
 
     /// What a refusal of the API says. Conditions that share a code share their exit code.

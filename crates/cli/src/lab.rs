@@ -85,6 +85,7 @@ pub(crate) fn run(order: Lab) -> Result<Exit, LabError> {
     if ended.is_ok() {
         folder.remove_own();
     }
+    folder.tell_what_stays();
     ended
 }
 
@@ -190,11 +191,26 @@ impl Folder {
         let unusable = |error| LabError::Folder(path.clone(), error);
         crate::files::private_folder(&path).map_err(unusable)?;
         let path = path.canonicalize().map_err(unusable)?;
-        let begun = path.join(machine::FOLDER).exists() || path.join(deployment::FOLDER).exists();
-        if begun && Memory::load(&path)?.is_none() {
-            return Err(LabError::Unfinished(path));
+        let folder = Self { path, own };
+        if folder.has_begun() && Memory::load(&folder.path)?.is_none() {
+            return Err(LabError::Unfinished(folder.path));
         }
-        Ok(Self { path, own })
+        Ok(folder)
+    }
+
+    fn has_begun(&self) -> bool {
+        [machine::FOLDER, deployment::FOLDER].iter().any(|name| self.path.join(name).exists())
+    }
+
+    /// A lab that ended before its machines were enrolled cannot go on, and its folder is kept for
+    /// whoever wants to know why.
+    fn tell_what_stays(&self) {
+        if self.has_begun() && Memory::load(&self.path).is_ok_and(|memory| memory.is_none()) {
+            output::hint(&format!(
+                "the unfinished lab stays in {}: remove this folder before a lab starts there again",
+                self.path.display()
+            ));
+        }
     }
 
     fn remove_own(&self) {

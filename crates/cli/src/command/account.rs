@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::CommandError;
 use crate::client::{Client, Parameters};
 use crate::exit::Exit;
-use crate::output::{self, field};
+use crate::output::{self, field, tell};
 
 #[derive(Subcommand)]
 pub(crate) enum Account {
@@ -19,6 +19,18 @@ pub(crate) enum Account {
         /// A name for people
         #[arg(long)]
         name: String,
+    },
+    /// Refuse an account's requests from now on
+    Block {
+        /// Its app id
+        #[arg(value_parser = app_id)]
+        app_id: AppId,
+    },
+    /// Take a blocked account's requests again
+    Unblock {
+        /// Its app id
+        #[arg(value_parser = app_id)]
+        app_id: AppId,
     },
     /// List all accounts
     List,
@@ -36,12 +48,10 @@ impl Account {
             Self::Create { app_id, name } => {
                 let parameters = Parameters::new().with("appId", app_id).with("name", name);
                 let data = client.call("CreateAccount", parameters).await?;
-                if json {
-                    output::json(&data);
-                } else {
-                    output::hint(&format!("account {app_id} is made"));
-                }
+                tell(json, &data, &format!("account {app_id} is made"));
             }
+            Self::Block { app_id } => switch(&client, app_id, true, json).await?,
+            Self::Unblock { app_id } => switch(&client, app_id, false, json).await?,
             Self::List => {
                 let data = client.call("DescribeAccounts", Parameters::new()).await?;
                 if json {
@@ -53,6 +63,19 @@ impl Account {
         }
         Ok(Exit::DONE)
     }
+}
+
+async fn switch(
+    client: &Client,
+    app_id: AppId,
+    blocked: bool,
+    json: bool,
+) -> Result<(), CommandError> {
+    let parameters = Parameters::new().with("appId", app_id).with("blocked", u8::from(blocked));
+    let data = client.call("ModifyAccount", parameters).await?;
+    let state = if blocked { "blocked" } else { "not blocked" };
+    tell(json, &data, &format!("account {app_id} is {state}"));
+    Ok(())
 }
 
 fn show(data: &Value) {

@@ -9,7 +9,7 @@ use super::account::app_id;
 use crate::client::answer::{AgentStatus, Agents, Devices};
 use crate::client::{Client, Parameters, read};
 use crate::exit::Exit;
-use crate::output::{self, field};
+use crate::output::{self, clean, field, tell};
 
 /// The most devices that one answer lists (contract 4.3).
 const PAGE: u64 = 1000;
@@ -33,7 +33,8 @@ pub(crate) enum Device {
         /// The device
         instance: InstanceId,
     },
-    /// Change attributes of a device (admin)
+    /// Change attributes of a device: at least one (admin)
+    #[command(mut_group("Attributes", |group| group.required(true)))]
     Edit {
         /// The device
         instance: InstanceId,
@@ -96,6 +97,10 @@ pub(crate) struct Attributes {
 
 fn name_and_value(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("it has the form NAME=VALUE")?;
+    // The service ignores other names that begin with a capital (contract section 3).
+    if !name.starts_with(|first: char| first.is_ascii_lowercase()) {
+        return Err("the name of an attribute begins with a small letter".to_owned());
+    }
     Ok((name.to_owned(), value.to_owned()))
 }
 
@@ -182,8 +187,7 @@ async fn show(client: &Client, instance: &InstanceId, json: bool) -> Result<Exit
     let one = || Parameters::new().with_list("instanceIds", [instance]);
     let mut devices: Devices = client.ask("DescribeDevice", one()).await?;
     let Some(mut device) = devices.device_list.pop() else {
-        output::hint(&format!("there is no device {instance}"));
-        return Ok(Exit::LOCAL);
+        return Err(CommandError::NoDevice(instance.clone()));
     };
     let agents = client.call("DescribeBmAgentStatus", one()).await?;
     if json {
@@ -193,23 +197,33 @@ async fn show(client: &Client, instance: &InstanceId, json: bool) -> Result<Exit
     }
     let agents: Agents = read("DescribeBmAgentStatus", agents)?;
     let agent = agents.agent_list.first().map(agent_text).unwrap_or_default();
-    let mut rows = vec![
-        ["status".to_owned(), status_text(&device)],
-        ["operation".to_owned(), operate_text(&device)],
-        ["agent".to_owned(), agent],
-    ];
-    let told = device.as_object().into_iter().flatten();
-    let told = told.filter(|(_, value)| value.as_str().is_some_and(|v| !v.is_empty() && v != "0"));
-    rows.extend(told.map(|(name, _)| [name.clone(), field(&device, name)]));
-    output::table(["", ""], rows, "");
+    output::facts(facts(&device, agent));
     Ok(Exit::DONE)
 }
 
+/// First what is told in words, then what else is known.
+fn facts(device: &Value, agent: String) -> Vec<[String; 2]> {
+    let in_words = ["instanceId", "deviceStatus", "operateStatus"];
+    let mut rows = vec![
+        ["device".to_owned(), field(device, "instanceId")],
+        ["status".to_owned(), status_text(device)],
+        ["operation".to_owned(), operate_text(device)],
+        ["agent".to_owned(), agent],
+    ];
+    let others = device.as_object().into_iter().flatten().filter(|(name, value)| {
+        let is_known = value.as_str().is_some_and(|text| !text.is_empty() && text != "0");
+        is_known && !in_words.contains(&name.as_str())
+    });
+    rows.extend(others.map(|(name, _)| [clean(name), field(device, name)]));
+    rows
+}
+
 fn agent_text(agent: &AgentStatus) -> String {
+    let version = clean(&agent.agent_version);
     match agent.agent_status {
-        1 => format!("connected, version {}", agent.agent_version),
+        1 => format!("connected, version {version}"),
         2 => "never enrolled".to_owned(),
-        _ => format!("not connected, version {}", agent.agent_version),
+        _ => format!("not connected, version {version}"),
     }
 }
 
@@ -223,8 +237,4 @@ fn operate_text(device: &Value) -> String {
     let number = field(device, "operateStatus");
     let known = number.parse().ok().and_then(|n: u8| OperateStatus::try_from(n).ok());
     known.map_or(number, |status| status.text().to_owned())
-}
-
-fn tell(json: bool, data: &Value, text: &str) {
-    if json { output::json(data) } else { output::hint(text) }
 }

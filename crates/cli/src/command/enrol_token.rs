@@ -7,7 +7,7 @@ use super::CommandError;
 use super::account::app_id;
 use super::secret_out::SecretOut;
 use crate::client::answer::NewToken;
-use crate::client::{Client, Parameters};
+use crate::client::{Client, Parameters, read};
 use crate::exit::Exit;
 
 #[derive(Subcommand)]
@@ -33,7 +33,7 @@ pub(crate) enum EnrolToken {
 }
 
 impl EnrolToken {
-    pub(crate) async fn run(self, client: Client, _json: bool) -> Result<Exit, CommandError> {
+    pub(crate) async fn run(self, client: Client, json: bool) -> Result<Exit, CommandError> {
         let Self::Create { app_id, device, uses, hours, out } = self;
         out.check()?;
         let parameters = Parameters::new()
@@ -41,8 +41,13 @@ impl EnrolToken {
             .with_some("instanceId", device)
             .with_some("uses", uses)
             .with_some("validSeconds", hours.map(|hours| u64::from(hours) * 3600));
-        let token: NewToken = client.ask("CreateEnrolmentToken", parameters).await?;
-        out.put("the token", &token.token)?;
+        let data = client.call("CreateEnrolmentToken", parameters).await?;
+        let answer = json.then(|| data.clone());
+        let NewToken { token } = read("CreateEnrolmentToken", data)?;
+        match answer {
+            Some(answer) => out.put_with_answer("the token", &token, (answer, "token"))?,
+            None => out.put("the token", &token)?,
+        }
         Ok(Exit::DONE)
     }
 }

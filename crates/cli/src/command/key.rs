@@ -9,9 +9,9 @@ use super::account::app_id;
 use super::secret_out::SecretOut;
 use crate::client::answer::NewKey;
 use crate::client::profile::Profile;
-use crate::client::{Client, Parameters};
+use crate::client::{Client, Parameters, read};
 use crate::exit::Exit;
-use crate::output::{self, field};
+use crate::output::{self, clean, field, tell};
 
 #[derive(Subcommand)]
 pub(crate) enum Key {
@@ -60,15 +60,15 @@ impl Key {
                     .with("uin", uin)
                     .with("admin", u8::from(admin))
                     .with_list("actions", actions);
-                create(&client, parameters, &out).await?;
+                create(&client, parameters, &out, json).await?;
             }
             Self::List { app_id } => {
                 let parameters = Parameters::new().with_some("appId", app_id);
                 let data = client.call("DescribeApiKeys", parameters).await?;
                 if json { output::json(&data) } else { show(&data) }
             }
-            Self::Disable { key } => switch(&client, &key, true).await?,
-            Self::Enable { key } => switch(&client, &key, false).await?,
+            Self::Disable { key } => switch(&client, &key, true, json).await?,
+            Self::Enable { key } => switch(&client, &key, false, json).await?,
         }
         Ok(Exit::DONE)
     }
@@ -78,24 +78,36 @@ async fn create(
     client: &Client,
     parameters: Parameters,
     out: &SecretOut,
+    json: bool,
 ) -> Result<(), CommandError> {
     out.check()?;
-    let key: NewKey = client.ask("CreateApiKey", parameters).await?;
+    let data = client.call("CreateApiKey", parameters).await?;
+    let answer = json.then(|| data.clone());
+    let key: NewKey = read("CreateApiKey", data)?;
     let profile = Profile {
         secret_id: key.secret_id.clone(),
         secret_key: key.secret_key,
         token: None,
         ..client.profile().clone()
     };
-    out.put(&format!("the profile of key {}", key.secret_id), &profile.to_toml())?;
+    let (what, text) = (format!("the profile of key {}", clean(&key.secret_id)), profile.to_toml());
+    match answer {
+        Some(answer) => out.put_with_answer(&what, &text, (answer, "secretKey"))?,
+        None => out.put(&what, &text)?,
+    }
     Ok(())
 }
 
-async fn switch(client: &Client, key: &SecretId, disabled: bool) -> Result<(), CommandError> {
+async fn switch(
+    client: &Client,
+    key: &SecretId,
+    disabled: bool,
+    json: bool,
+) -> Result<(), CommandError> {
     let parameters = Parameters::new().with("keyId", key).with("disabled", u8::from(disabled));
-    client.call("ModifyApiKey", parameters).await?;
+    let data = client.call("ModifyApiKey", parameters).await?;
     let state = if disabled { "disabled" } else { "enabled" };
-    output::hint(&format!("key {key} is {state}"));
+    tell(json, &data, &format!("key {key} is {state}"));
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use opencpm_domain::Condition;
 
 use crate::client::answer::OperationResult;
 use crate::client::{Client, ClientError, Parameters, read};
@@ -69,8 +70,8 @@ pub(crate) async fn wait_for(
                     return Ok((data, result));
                 }
             }
-            // A service that starts again answers soon; one that refuses will not change its mind.
-            Err(error @ ClientError::NoAnswer { .. }) if failures < PATIENCE => {
+            // The task goes on meanwhile: what is wrong with the question may soon be over.
+            Err(error) if may_be_over_soon(&error) && failures < PATIENCE => {
                 failures += 1;
                 tracing::warn!(error = crate::output::chain(&error), "asking again");
             }
@@ -79,4 +80,12 @@ pub(crate) async fn wait_for(
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
+}
+
+/// A service that starts again answers soon, its store comes back, a quota is filled up again.
+/// One that refuses for another reason will not change its mind.
+fn may_be_over_soon(error: &ClientError) -> bool {
+    matches!(error, ClientError::NoAnswer { .. })
+        || error.is(Condition::StoreUnavailable)
+        || error.is(Condition::QuotaExceeded)
 }

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use clap::Args;
-use opencpm_domain::{InstanceId, InvalidId};
+use opencpm_domain::{Condition, InstanceId, InvalidId};
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -15,7 +15,7 @@ use super::{CommandError, Progress, wait_for};
 use crate::client::answer::{Accepted, MachineResult};
 use crate::client::{Client, ClientError, Parameters};
 use crate::exit::Exit;
-use crate::output;
+use crate::output::{self, clean};
 use crate::system::SystemRandom;
 
 #[derive(Args)]
@@ -117,12 +117,21 @@ pub(crate) async fn accept(
     client.ask("ResetDevicePasswd", parameters).await
 }
 
-/// A refused password is nobody's. Without an answer nobody knows, and the file stays.
+/// A refused password is nobody's. Where nobody knows, the file stays.
 fn take_back(error: &ClientError, out: &SecretOut) {
-    match error {
-        ClientError::Refused { .. } => out.take_back(),
-        _ => output::hint("whether the machines got the password is not known: see `opencpm log`"),
+    if is_surely_refused(error) {
+        out.take_back();
+        output::hint("no machine got this password: the request was refused");
+    } else {
+        output::hint("whether the machines got the password is not known: see `opencpm log`");
     }
+}
+
+/// Not without an answer, nor with one that leaves it open: something on the way may have sent the
+/// request twice, and a defect may show after the change.
+fn is_surely_refused(error: &ClientError) -> bool {
+    let is_open = error.is(Condition::Replayed) || error.is(Condition::ServerBug);
+    matches!(error, ClientError::Refused { .. }) && !is_open
 }
 
 async fn wait(
@@ -176,13 +185,14 @@ fn row(machine: &MachineResult) -> [String; 3] {
         2 => "failed",
         _ => "not finished",
     };
-    [machine.instance_id.clone(), status.to_owned(), remarks(machine)]
+    [clean(&machine.instance_id), status.to_owned(), remarks(machine)]
 }
 
 /// Why it failed and what else to know, one a line.
 pub(crate) fn remarks(machine: &MachineResult) -> String {
-    let reason = (!machine.reason.is_empty()).then(|| machine.reason.clone());
-    let advice = machine.advice.iter().map(|advice| format!("{}: {}", advice.code, advice.text));
+    let reason = (!machine.reason.is_empty()).then(|| clean(&machine.reason));
+    let advice = machine.advice.iter();
+    let advice = advice.map(|advice| clean(&format!("{}: {}", advice.code, advice.text)));
     reason.into_iter().chain(advice).collect::<Vec<_>>().join("\n")
 }
 

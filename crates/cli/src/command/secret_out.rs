@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 
 use crate::{files, output};
 
@@ -49,6 +50,25 @@ impl SecretOut {
                 output::hint(&format!("{what} is in {} (mode 0600)", path.display()));
             }
         }
+        Ok(())
+    }
+
+    /// As [`Self::put`], with the answer that the secret came in, in JSON: on standard output the
+    /// whole of it instead of the text, beside a file without the field that is the secret.
+    pub(crate) fn put_with_answer(
+        &self,
+        what: &str,
+        text: &SecretString,
+        (mut answer, secret): (Value, &str),
+    ) -> Result<(), SecretOutError> {
+        if *self == Self::Terminal {
+            return self.put(what, &output::json_text(&answer).into());
+        }
+        self.put(what, text)?;
+        if let Some(fields) = answer.as_object_mut() {
+            fields.remove(secret);
+        }
+        output::json(&answer);
         Ok(())
     }
 

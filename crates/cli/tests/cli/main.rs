@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failed expectation fails the test")]
 
+mod commands;
 mod configuration;
+mod scripted;
 mod service;
 mod support;

@@ -4,6 +4,8 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
+use serde_json::Value;
+
 use crate::support::{Ended, Service, run, serve};
 
 fn folder() -> (tempfile::TempDir, std::path::PathBuf) {
@@ -121,6 +123,21 @@ fn a_key_is_made_used_and_disabled() {
 }
 
 #[test]
+fn a_blocked_account_is_refused_until_it_is_unblocked() {
+    let (outer, dir) = folder();
+    let service = Service::start(&dir);
+    let out = outer.path().join("seven.toml");
+    let profile = out.to_str().unwrap();
+    service.ask(&["account", "create", "7", "--name", "seven"]).succeeds();
+    service.ask(&["key", "create", "--app-id", "7", "--out", profile]).succeeds();
+    service.ask(&["account", "block", "7"]).complains(0, &["account 7 is blocked"]);
+    service.ask_with(profile, &["device", "list"], "").complains(10, &["4300"]);
+    assert!(service.ask(&["account", "list"]).succeeds().out.contains("blocked"));
+    service.ask(&["account", "unblock", "7"]).complains(0, &["account 7 is not blocked"]);
+    service.ask_with(profile, &["device", "list"], "").succeeds();
+}
+
+#[test]
 fn the_exit_code_tells_who_or_what_is_at_fault() {
     let (_outer, dir) = folder();
     let service = Service::start(&dir);
@@ -132,6 +149,7 @@ fn the_exit_code_tells_who_or_what_is_at_fault() {
     reset("cpm-unknown", "abce1234\n").complains(11, &["10001", "cpm-unknown"]);
     service.ask(&["device", "edit", &device, "--device-status", "13"]).succeeds();
     reset(&device, "abce1234\n").complains(12, &["12002", &device]);
+    service.ask(&["device", "show", "cpm-unknown"]).complains(11, &["cpm-unknown"]);
     reset(&device, "short\n").complains(1, &["8 to 16"]);
     reset(&device, "abce1234+\n").complains(11, &["10001"]);
     run(["device", "list"]).complains(1, &["endpoint"]);
@@ -163,4 +181,37 @@ fn a_token_goes_to_a_file_of_its_own_or_to_standard_output() {
     assert!(made.succeeds().out.is_empty(), "{made:?}");
     assert!(fs::read_to_string(&out).unwrap().starts_with("opencpm1."));
     assert!(create("-").succeeds().out.starts_with("opencpm1."));
+}
+
+#[test]
+fn programs_get_every_answer_in_json_and_no_secret_that_goes_to_a_file() {
+    let (outer, dir) = folder();
+    let service = Service::start(&dir);
+    let json = |arguments: &[&str]| {
+        let ended = service.ask(&[&["--json"], arguments].concat());
+        (ended.code, serde_json::from_str::<Value>(&ended.out).expect(&ended.out))
+    };
+    let files = ["key", "token"].map(|name| outer.path().join(name));
+    let [key_file, token_file] = files.each_ref().map(|file| file.to_str().unwrap());
+    let new_key = |out| ["key", "create", "--app-id", "1251000000", "--out", out];
+    let new_token = |out| ["enrol-token", "create", "--app-id", "1251000000", "--out", out];
+
+    let (code, key) = json(&new_key(key_file));
+    assert_eq!((code, &key["secretKey"]), (Some(0), &Value::Null));
+    let id = key["secretId"].as_str().unwrap();
+    assert!(fs::read_to_string(key_file).unwrap().contains(id));
+    assert!(json(&new_key("-")).1["secretKey"].is_string());
+    let (_, token) = json(&new_token(token_file));
+    assert!(token["expireTime"].is_string() && token["token"].is_null(), "{token}");
+    assert!(json(&new_token("-")).1["token"].is_string());
+    for change in ["disable", "enable"] {
+        assert_eq!(json(&["key", change, id]), (Some(0), Value::Null));
+    }
+
+    let (code, refusal) = json(&["task", "show", "1"]);
+    assert_eq!((code, &refusal["code"]), (Some(11), &10001.into()));
+    assert_eq!(refusal["codeDesc"], "InvalidParameter");
+    assert!(refusal["message"].is_string());
+    let (code, refusal) = json(&["device", "show", "cpm-unknown"]);
+    assert_eq!((code, &refusal["code"]), (Some(11), &10001.into()));
 }
