@@ -208,14 +208,17 @@ async fn a_drain_says_goodbye_keeps_the_last_reports_and_leaves_nobody_bound() {
     let world = World::start().await;
     let mut agents = JoinSet::new();
     let count = 100;
+    // What is still on its way when the farewell comes, an agent says again elsewhere.
+    let all_said = std::sync::Arc::new(tokio::sync::Barrier::new(usize::from(count) + 1));
     for number in 0..count {
         let device = Device::enrolled(number, &world.fake);
         let mut agent = world.connect(&device).await;
-        let fake = std::sync::Arc::clone(&world.fake);
+        let (fake, said) = (std::sync::Arc::clone(&world.fake), std::sync::Arc::clone(&all_said));
         agents.spawn(async move {
             let job = fake.add_job(&device);
             let report = device.report(job, fake.deployment);
             agent.say(AgentEvent::Report(Box::new(report))).await;
+            said.wait().await;
             loop {
                 match agent.next().await {
                     Some(AgentStep::Goodbye(g)) => return Farewell::from_number(g.why),
@@ -226,6 +229,7 @@ async fn a_drain_says_goodbye_keeps_the_last_reports_and_leaves_nobody_bound() {
         });
     }
     assert_eq!(world.gateway.connected(), usize::from(count));
+    all_said.wait().await;
     let began = tokio::time::Instant::now();
     let fake = soon(world.stop()).await;
     assert!(began.elapsed() < Config::default().drain * 3);
