@@ -7,15 +7,17 @@
 
 mod administration;
 mod arguments;
+mod given;
 mod input;
 mod kind;
 mod parameter;
 mod table;
+mod tags;
 
 pub use kind::Kind;
 pub use table::ACTIONS;
 
-pub(crate) use arguments::{Arguments, decode_form};
+pub(crate) use arguments::{Arguments, decode_form, decode_json};
 pub(crate) use input::{Change, Context, Input, What};
 
 use opencpm_domain::Condition;
@@ -140,7 +142,18 @@ impl Parameter {
     }
 }
 
-/// The common parameters of API 2.0 (contract 2.1).
+impl Dialect {
+    /// Whether a name in a form is not an action's parameter: in API 2.0 any that begins in upper
+    /// case, in API 3.0 the common ones (contract 2.1).
+    pub(crate) fn is_common(self, name: &str) -> bool {
+        match self {
+            Self::V2 => name.starts_with(|c: char| c.is_ascii_uppercase()),
+            Self::V3 => COMMON.contains(&name),
+        }
+    }
+}
+
+/// The common parameters of API 2.0 and of v1 of API 3.0 (contract 2.1).
 pub const COMMON: &[&str] = &[
     "Action",
     "SecretId",
@@ -162,7 +175,8 @@ pub(crate) fn is_known_name(name: &str) -> bool {
     let (base, index) = name.split_once('.').unwrap_or((name, "0"));
     let digits = index.len() <= 9 && index.bytes().all(|b| b.is_ascii_digit());
     let parameters = || ACTIONS.iter().flat_map(|action| action.parameters);
-    digits && (COMMON.contains(&base) || parameters().any(|p| p.parameter.name == base))
+    let names = |p: &Accepted| p.parameter.name == base || p.parameter.name_v3 == Some(base);
+    digits && (COMMON.contains(&base) || parameters().any(names))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod activity;
 mod body;
 mod edge;
 mod form;
+mod json;
 mod listener;
 mod moment;
 pub mod service;

@@ -7,7 +7,7 @@ mod job;
 pub use account::{Account, ApiKey, AuditEntry, EnrolmentToken, Scope};
 pub use device::{
     Attributes, Binding, Connection, Device, DeviceAuthority, DeviceKey, DeviceOrder, DeviceQuery,
-    DeviceSort, Identity, Lease, Page, ResetCandidate, ResetCandidates, Sealing, Tag,
+    DeviceSort, Identity, Lease, Page, ResetCandidate, ResetCandidates, Sealing, Tag, TagFilter,
 };
 pub use job::{
     Acceptance, DeviceProgress, Expected, Fingerprint, JobChange, JobRow, LogEntry, LogQuery,

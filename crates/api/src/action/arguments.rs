@@ -2,30 +2,16 @@ use jiff::tz::Offset;
 use opencpm_domain::{
     Condition, DeviceStatus, InstanceId, OperateStatus, Password, PasswordPolicy, Refusal,
 };
+use opencpm_operations::row::TagFilter;
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
+use super::given::{Gathered, Given};
 use super::kind::{self, Value};
-use super::{Accepted, Action, Dialect, Kind, Parameter, is_known_name};
+use super::{Action, Dialect, Kind, Parameter, is_known_name};
 use crate::form::Form;
+use crate::json::Json;
 use crate::moment::Moment;
-
-/// What one request gives for one parameter, before its form is checked. Every dialect comes
-/// down to this: an integer of JSON is its digits.
-pub(super) enum Given {
-    Absent,
-    One(Zeroizing<String>),
-    List(Vec<Item>),
-    Unreadable(&'static str),
-}
-
-/// One item of a list.
-pub(super) struct Item {
-    /// As sent; `None` for a bare value.
-    pub(super) index: Option<String>,
-    /// The value.
-    pub(super) text: Zeroizing<String>,
-}
 
 /// The checked arguments of a request.
 pub(crate) struct Arguments {
@@ -42,90 +28,34 @@ pub(crate) fn decode_form(
     policy: PasswordPolicy,
     offset: Offset,
 ) -> Result<Arguments, Refusal> {
-    let (given, unknown) = gather(action, dialect, form);
+    let gathered = Gathered::from_form(action, dialect, form);
+    decode(action, dialect, gathered, policy, offset)
+}
+
+/// The same for the object that a body of API 3.0 is.
+pub(crate) fn decode_json(
+    action: &'static Action,
+    body: Vec<(String, Json)>,
+    policy: PasswordPolicy,
+    offset: Offset,
+) -> Result<Arguments, Refusal> {
+    let gathered = Gathered::from_json(action, body);
+    decode(action, Dialect::V3, gathered, policy, offset)
+}
+
+fn decode(
+    action: &'static Action,
+    dialect: Dialect,
+    gathered: Gathered,
+    policy: PasswordPolicy,
+    offset: Offset,
+) -> Result<Arguments, Refusal> {
+    let Gathered { given, unknown } = gathered;
     require(action, dialect, &given)?;
     let values = read(action, dialect, given, offset)?;
     check(dialect, &values)?;
     refuse_unknown(action, dialect, &unknown)?;
     Arguments::new(values, policy)
-}
-
-/// Sorts the fields to the action's parameters. Upper-case names are not action parameters in
-/// API 2.0 (contract 2.1).
-fn gather<'a>(
-    action: &'static Action,
-    dialect: Dialect,
-    form: &'a Form,
-) -> (Vec<Given>, Vec<&'a str>) {
-    let mut given: Vec<Given> = action.parameters.iter().map(|_| Given::Absent).collect();
-    let mut unknown = Vec::new();
-    for (name, value) in form.fields() {
-        if dialect == Dialect::V2 && name.starts_with(|c: char| c.is_ascii_uppercase()) {
-            continue;
-        }
-        let (base, index) = match name.split_once('.') {
-            Some((base, index)) => (base, Some(index)),
-            None => (name, None),
-        };
-        let takes = |a: &Accepted| {
-            a.parameter.name_in(dialect) == Some(base)
-                && (index.is_none() || a.parameter.kind.is_list())
-        };
-        match action.parameters.iter().position(takes) {
-            Some(place) => given[place].add(index, value),
-            None => unknown.push(name),
-        }
-    }
-    given.iter_mut().for_each(Given::sort);
-    (given, unknown)
-}
-
-impl Given {
-    fn add(&mut self, index: Option<&str>, value: &str) {
-        let text = Zeroizing::new(value.to_owned());
-        let Some(index) = index else {
-            *self = match self {
-                Self::Absent => Self::One(text),
-                _ => Self::Unreadable("give it once, or as a list"),
-            };
-            return;
-        };
-        if !is_index(index) {
-            *self = Self::Unreadable("an index is decimal digits without leading zeros");
-            return;
-        }
-        let item = Item { index: Some(index.to_owned()), text };
-        match self {
-            Self::Absent => *self = Self::List(vec![item]),
-            Self::List(items) => items.push(item),
-            Self::One(_) => *self = Self::Unreadable("give it once, or as a list"),
-            Self::Unreadable(_) => {}
-        }
-    }
-
-    /// By number; without leading zeros, a longer index is a larger one.
-    fn sort(&mut self) {
-        if let Self::List(items) = self {
-            items.sort_by(|a, b| {
-                let key = |item: &Item| item.index.as_deref().map_or(0, str::len);
-                key(a).cmp(&key(b)).then_with(|| a.index.cmp(&b.index))
-            });
-        }
-    }
-
-    /// Absent and empty are the same for what is required (contract section 6).
-    fn is_missing(&self) -> bool {
-        match self {
-            Self::Absent => true,
-            Self::One(text) => text.is_empty(),
-            Self::List(_) | Self::Unreadable(_) => false,
-        }
-    }
-}
-
-fn is_index(text: &str) -> bool {
-    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    digits && (text == "0" || !text.starts_with('0'))
 }
 
 fn require(action: &Action, dialect: Dialect, given: &[Given]) -> Result<(), Refusal> {
@@ -155,7 +85,7 @@ fn read(
         let parameter = accepted.parameter;
         let value = parameter
             .kind
-            .read(given, offset)
+            .read(given, dialect, offset)
             .map_err(|why| about(Condition::ParameterInvalid, parameter, dialect, &why))?;
         values.push((parameter, value));
     }
@@ -171,7 +101,11 @@ fn check(dialect: Dialect, values: &[(&'static Parameter, Value)]) -> Result<(),
     })
 }
 
-fn refuse_unknown(action: &Action, dialect: Dialect, unknown: &[&str]) -> Result<(), Refusal> {
+fn refuse_unknown(
+    action: &Action,
+    dialect: Dialect,
+    unknown: &[Zeroizing<String>],
+) -> Result<(), Refusal> {
     let Some(first) = unknown.first() else { return Ok(()) };
     // A password with `&` that was not encoded is cut, and its second piece arrives as a name;
     // also where it was given to an action that takes none.
@@ -179,7 +113,7 @@ fn refuse_unknown(action: &Action, dialect: Dialect, unknown: &[&str]) -> Result
     let secret = taken || unknown.iter().any(|name| name.to_ascii_lowercase().starts_with("pass"));
     let plain = first.len() <= 64 && first.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.');
     let told = is_known_name(first) || (plain && !secret);
-    let which = if told { first } else { "a parameter" };
+    let which = if told { first.as_str() } else { "a parameter" };
     let known: Vec<_> =
         action.parameters.iter().map(|accepted| shown(accepted.parameter, dialect)).collect();
     let takes = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
@@ -268,6 +202,14 @@ impl Arguments {
     pub(super) fn instances(&self, parameter: &'static Parameter) -> Vec<InstanceId> {
         match self.value(parameter) {
             Some(Value::Instances(ids)) => ids.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Tags, each with its values.
+    pub(super) fn tags(&self, parameter: &'static Parameter) -> Vec<TagFilter> {
+        match self.value(parameter) {
+            Some(Value::Tags(tags)) => tags.clone(),
             _ => Vec::new(),
         }
     }

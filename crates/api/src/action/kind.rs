@@ -2,9 +2,11 @@ use std::collections::BTreeSet;
 
 use jiff::tz::Offset;
 use opencpm_domain::{DeviceStatus, InstanceId, OperateStatus, SecretId, Uin};
+use opencpm_operations::row::TagFilter;
 use zeroize::Zeroizing;
 
-use super::arguments::{Given, Item};
+use super::given::{Given, Item, Scalar, Written, is_index};
+use super::tags;
 use super::{Action, Dialect};
 use crate::moment::Moment;
 
@@ -69,6 +71,9 @@ pub enum Kind {
     Uin,
     /// A list of API 2.0 action names.
     Actions,
+    /// A list of tags, each with a key and a list of values: `Tags.N.TagKey`,
+    /// `Tags.N.TagValues.M` (contract 4.3).
+    Tags,
 }
 
 /// A value whose form is right.
@@ -80,6 +85,7 @@ pub(crate) enum Value {
     Integers(Vec<i128>),
     Instances(Vec<InstanceId>),
     Moment(Moment),
+    Tags(Vec<TagFilter>),
 }
 
 impl Kind {
@@ -92,18 +98,61 @@ impl Kind {
                 | Self::Instances { .. }
                 | Self::DeviceStatuses
                 | Self::Actions
+                | Self::Tags
         )
     }
 
+    /// True for whole numbers and lists of them: what API 3.0 writes as JSON numbers.
+    pub const fn is_integer(self) -> bool {
+        matches!(
+            self,
+            Self::Integer { .. }
+                | Self::Integers { .. }
+                | Self::Flag
+                | Self::DeviceStatus
+                | Self::DeviceStatuses
+                | Self::OperateStatus
+        )
+    }
+
+    /// What may stand behind the first `.` of a name in a form.
+    pub(super) fn index_form(self) -> fn(&str) -> bool {
+        if self == Self::Tags { |_| true } else { is_index }
+    }
+
     /// Reads the form; the error completes the sentence "PARAMETER: ...".
-    pub(super) fn read(self, given: Given, offset: Offset) -> Result<Value, String> {
+    pub(super) fn read(
+        self,
+        given: Given,
+        dialect: Dialect,
+        offset: Offset,
+    ) -> Result<Value, String> {
         match given {
+            Given::List(items) if self == Self::Tags => {
+                Ok(Value::Tags(tags::read(items, dialect)?))
+            }
             Given::List(items) if self.is_list() => self.read_list(items),
-            Given::One(text) if self.is_list() => self.read_list(vec![Item { index: None, text }]),
-            Given::One(text) => self.read_one(text, offset),
+            Given::One(value) if self.is_list() => {
+                if value.written != Written::InForm || self == Self::Tags {
+                    return Err("a list is expected".to_owned());
+                }
+                self.read_list(vec![Item { index: None, value }])
+            }
+            Given::One(value) => {
+                self.check_written(&value)?;
+                self.read_one(value.text, offset)
+            }
             Given::Absent | Given::List(_) => Err("one value is expected".to_owned()),
             Given::Unreadable(why) => Err(why.to_owned()),
         }
+    }
+
+    /// A JSON number stands for integers only; a text may hold the digits of one (contract 3).
+    fn check_written(self, value: &Scalar) -> Result<(), String> {
+        if value.written == Written::JsonNumber && !self.is_integer() {
+            return Err("a text is expected".to_owned());
+        }
+        Ok(())
     }
 
     fn read_one(self, text: Zeroizing<String>, offset: Offset) -> Result<Value, String> {
@@ -128,6 +177,7 @@ impl Kind {
     }
 
     fn read_list(self, items: Vec<Item>) -> Result<Value, String> {
+        items.iter().try_for_each(|item| self.check_written(&item.value))?;
         match self {
             Self::Instances { distinct } => {
                 let ids =
@@ -142,7 +192,9 @@ impl Kind {
             Self::Integers { .. } | Self::DeviceStatuses => {
                 read_items(items, "an integer in decimal digits", integer).map(Value::Integers)
             }
-            _ => Ok(Value::Texts(items.into_iter().map(|i| i.text.as_str().to_owned()).collect())),
+            _ => Ok(Value::Texts(
+                items.into_iter().map(|i| i.value.text.as_str().to_owned()).collect(),
+            )),
         }
     }
 
@@ -177,6 +229,7 @@ impl Kind {
                 })
             }
             (_, Value::Instances(ids)) => few(ids),
+            (_, Value::Tags(tags)) => tags::check(tags),
             _ => Ok(()),
         }
     }
@@ -208,7 +261,7 @@ fn read_items<T>(
     let mut values = Vec::with_capacity(items.len());
     let mut bad = Vec::new();
     for item in items {
-        match read(&item.text) {
+        match read(&item.value.text) {
             Some(value) => values.push(value),
             None => bad.push(item.index.unwrap_or_else(|| "its value".to_owned())),
         }
@@ -226,7 +279,7 @@ fn refuse_twice(ids: &[InstanceId]) -> Result<(), String> {
     Err(format!("given more than once: {}", twice.join(", ")))
 }
 
-fn short(text: &str, most: usize) -> Result<(), String> {
+pub(super) fn short(text: &str, most: usize) -> Result<(), String> {
     match text.chars().nth(most) {
         Some(_) => Err(format!("at most {most} characters are expected")),
         None => Ok(()),

@@ -92,6 +92,16 @@ pub struct Tag {
     pub value: String,
 }
 
+/// A tag that a device must have: this key with any of these values; with any value at all where
+/// none are given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagFilter {
+    /// Name.
+    pub key: String,
+    /// Values.
+    pub values: Vec<String>,
+}
+
 /// The part of a device that carries authority; signed under a row key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceAuthority {
