@@ -22,6 +22,8 @@ pub(crate) use input::{Change, Context, Input, What};
 
 use opencpm_domain::Condition;
 
+use crate::answer::Shape;
+
 /// What the service can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
@@ -74,6 +76,8 @@ pub struct Action {
     pub mutates: bool,
     /// What it takes.
     pub parameters: &'static [Accepted],
+    /// What it answers: `data` of API 2.0, `Response` of API 3.0 without `RequestId`.
+    pub answer: &'static Shape,
     /// The module conditions that it can answer (contract 7.3), besides those of every action.
     pub raises: &'static [Condition],
     /// One sentence.
@@ -121,9 +125,12 @@ pub enum Dialect {
 }
 
 impl Action {
-    /// The action with this API 2.0 name; case matters.
-    pub fn named(name: &str) -> Option<&'static Self> {
-        ACTIONS.iter().find(|action| action.names.contains(&name))
+    /// The action that the dialect calls so; case matters.
+    pub fn named(name: &str, dialect: Dialect) -> Option<&'static Self> {
+        ACTIONS.iter().find(|action| match dialect {
+            Dialect::V2 => action.names.contains(&name),
+            Dialect::V3 => action.name_v3 == Some(name),
+        })
     }
 
     /// The name that permissions and logs use.
@@ -143,6 +150,14 @@ impl Parameter {
 }
 
 impl Dialect {
+    /// Where its requests go (contract section 1).
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::V2 => "/v2/index.php",
+            Self::V3 => "/",
+        }
+    }
+
     /// Whether a name in a form is not an action's parameter: in API 2.0 any that begins in upper
     /// case, in API 3.0 the common ones (contract 2.1).
     pub(crate) fn is_common(self, name: &str) -> bool {
@@ -212,8 +227,11 @@ mod tests {
 
     #[test]
     fn an_action_is_found_by_every_name_of_it() {
-        let by_seed = Action::named("DescribeDeviceList").unwrap();
+        let by_seed = Action::named("DescribeDeviceList", Dialect::V2).unwrap();
         assert_eq!(by_seed.name(), "DescribeDevice");
-        assert!(Action::named("resetDevicePasswd").is_none());
+        assert!(Action::named("resetDevicePasswd", Dialect::V2).is_none());
+        assert!(Action::named("ResetDevicePasswd", Dialect::V3).is_none());
+        let reset = Action::named("ResetDevicePassword", Dialect::V3).unwrap();
+        assert_eq!(reset.name(), "ResetDevicePasswd");
     }
 }

@@ -1,33 +1,33 @@
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use opencpm_domain::{Condition, Refusal, SecretId, Timestamp};
-use opencpm_operations::port::Clock;
+use opencpm_operations::port::{Clock, Random};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
-use zeroize::Zeroizing;
 
-use crate::action::Action;
+use crate::action::{Action, Dialect};
+use crate::answer::{self, Body, Output, Style};
+use crate::asked::Asked;
+use crate::judge::judge;
 use crate::service::Service;
-use crate::{Settings, body, v2};
+use crate::{Settings, body, v3};
 
 /// The API behind any number of listeners.
 pub struct Edge {
     service: Arc<dyn Service>,
     clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
     settings: Settings,
     connections: Arc<Semaphore>,
     /// One permit for each byte of [`crate::Limits::body_memory`].
     body_memory: Arc<Semaphore>,
     /// Requests that are being carried out. They go on when their connection breaks.
     work: TaskTracker,
-    requests: AtomicU64,
 }
 
 /// A request as far as no dialect matters.
@@ -36,6 +36,8 @@ pub(crate) struct Received {
     pub(crate) method: &'static str,
     /// The host as received: any bytes, or none.
     pub(crate) host: Vec<u8>,
+    /// All headers. `Authorization` may be as good as a key for a while and is never logged.
+    pub(crate) headers: HeaderMap,
     /// The query of a GET, the body of a POST.
     pub(crate) encoded: body::Bytes,
 }
@@ -49,33 +51,35 @@ pub(crate) struct Trail {
 }
 
 impl Trail {
-    pub(crate) fn note(&mut self, action: Option<&'static Action>, secret_id: Option<&SecretId>) {
-        self.action = action.map(Action::name);
-        self.secret_id = secret_id.cloned();
-    }
-
-    /// The client's name for itself (contract 2.1). Only what looks like one: a field in the
-    /// wrong place may hold anything.
-    pub(crate) fn note_client(&mut self, name: &str) {
+    pub(crate) fn note(&mut self, asked: &Asked<'_>) {
+        self.action = asked.action.map(Action::name);
+        self.secret_id.clone_from(&asked.secret_id);
+        // The client's name for itself (contract 2.1). Only what looks like one: a field in the
+        // wrong place may hold anything.
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-; ".contains(&b);
-        if name.len() <= 64 && name.bytes().all(plain) {
-            self.client = Some(name.to_owned());
-        }
+        let is_name = |name: &&String| name.len() <= 64 && name.bytes().all(plain);
+        self.client = asked.client.as_ref().filter(is_name).cloned();
     }
 }
 
-type Answered = Response<Full<Bytes>>;
+type Answered = Response<Body>;
 
 impl Edge {
-    /// An edge that asks this service and tells the time by this clock.
-    pub fn new(service: Arc<dyn Service>, clock: Arc<dyn Clock>, settings: Settings) -> Arc<Self> {
+    /// An edge that asks this service, tells the time by this clock, and names its requests with
+    /// this randomness.
+    pub fn new(
+        service: Arc<dyn Service>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        settings: Settings,
+    ) -> Arc<Self> {
         Arc::new(Self {
             service,
             clock,
+            random,
             connections: Arc::new(Semaphore::new(settings.limits.connections)),
             body_memory: body::memory(&settings.limits),
             work: TaskTracker::new(),
-            requests: AtomicU64::new(0),
             settings,
         })
     }
@@ -96,6 +100,11 @@ impl Edge {
         &self.connections
     }
 
+    /// A name for a request, in its answer and in the log: a fresh UUID (contract section 4).
+    pub(crate) fn request_id(&self) -> String {
+        uuid::Builder::from_random_bytes(self.random.bytes()).into_uuid().to_string()
+    }
+
     /// Waits for the requests that are being carried out.
     pub(crate) async fn finish_work(&self) {
         self.work.close();
@@ -107,25 +116,38 @@ impl Edge {
         self: Arc<Self>,
         request: Request<Incoming>,
     ) -> Result<Answered, Infallible> {
-        Ok(match request.uri().path() {
-            v2::PATH => self.respond_v2(request).await,
-            _ => nothing_here(),
+        let path = request.uri().path();
+        let dialects = [Dialect::V2, Dialect::V3];
+        Ok(match dialects.into_iter().find(|dialect| dialect.path() == path) {
+            Some(dialect) => self.answer(dialect, request).await,
+            None => nothing_here(),
         })
     }
 
-    async fn respond_v2(self: Arc<Self>, request: Request<Incoming>) -> Answered {
-        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+    async fn answer(self: Arc<Self>, dialect: Dialect, request: Request<Incoming>) -> Answered {
+        let request_id = self.request_id();
         let begun = Instant::now();
         let method = request.method().clone();
         let (trail, result) = match self.receive(request).await {
-            Ok(received) => self.clone().carry_out(received).await,
+            Ok(received) if dialect == Dialect::V3 && v3::is_a_look_around(&received) => {
+                return nothing_here();
+            }
+            Ok(received) => self.clone().carry_out(dialect, received).await,
             Err(refusal) => (Trail::default(), Err(refusal)),
         };
-        log(number, &method, &trail, &result, begun);
-        let is_refused_method = !ours(&method)
-            && matches!(&result, Err(refusal) if refusal.condition == Condition::UnsupportedProtocol);
-        let body = result.unwrap_or_else(|refusal| v2::failure(&refusal));
-        if is_refused_method { method_not_allowed(body) } else { json(StatusCode::OK, body) }
+        log(&request_id, dialect, &method, &trail, &result, begun);
+        match result {
+            Ok(output) => {
+                let style = Style { dialect, offset: self.settings.offset };
+                json(StatusCode::OK, answer::success(output, style, &request_id))
+            }
+            Err(refusal) => {
+                let body = answer::failure(&refusal, dialect, &request_id);
+                let is_wrong_method =
+                    !ours(&method) && refusal.condition == Condition::UnsupportedProtocol;
+                if is_wrong_method { method_not_allowed(body) } else { json(StatusCode::OK, body) }
+            }
+        }
     }
 
     /// Step 1 of contract 7.1, as far as it needs no decoding: size and method.
@@ -136,29 +158,26 @@ impl Edge {
             return Err(Refusal::new(Condition::TooLarge, message));
         }
         let host = host(&request);
-        let (method, encoded) = match *request.method() {
-            Method::GET => {
-                let query = request.uri().query().unwrap_or_default();
-                ("GET", body::Bytes::from(query))
-            }
-            Method::POST => {
-                ("POST", body::read(request.into_body(), limits, &self.body_memory).await?)
-            }
+        let (parts, sent) = request.into_parts();
+        let (method, encoded) = match parts.method {
+            Method::GET => ("GET", body::Bytes::from(parts.uri.query().unwrap_or_default())),
+            Method::POST => ("POST", body::read(sent, limits, &self.body_memory).await?),
             _ => return Err(Refusal::new(Condition::UnsupportedProtocol, "use GET or POST")),
         };
-        Ok(Received { method, host, encoded })
+        Ok(Received { method, host, headers: parts.headers, encoded })
     }
 
     /// As a task of its own, so that a client that hangs up does not stop it half-way, and a
     /// defect in it is answered and reported.
     async fn carry_out(
         self: Arc<Self>,
+        dialect: Dialect,
         received: Received,
-    ) -> (Trail, Result<v2::Answer, Refusal>) {
+    ) -> (Trail, Result<Output, Refusal>) {
         let edge = self.clone();
         let task = self.work.spawn(async move {
             let mut trail = Trail::default();
-            let result = v2::judge(&edge, &received, &mut trail).await;
+            let result = judge(&edge, dialect, &received, &mut trail).await;
             (trail, result)
         });
         task.await.unwrap_or_else(|error| {
@@ -189,20 +208,21 @@ fn host(request: &Request<Incoming>) -> Vec<u8> {
     .unwrap_or_default()
 }
 
-/// One line for each request: never a query or a body, and of the caller's own values only the
-/// key's id and the client's name, in their narrow forms.
+/// One line for each request: never a query, a header or a body, and of the caller's own values
+/// only the key's id and the client's name, in their narrow forms.
 fn log(
-    number: u64,
+    request_id: &str,
+    dialect: Dialect,
     method: &Method,
     trail: &Trail,
-    result: &Result<v2::Answer, Refusal>,
+    result: &Result<Output, Refusal>,
     begun: Instant,
 ) {
     let condition = result.as_ref().err().map(|refusal| refusal.condition);
     tracing::info!(
-        request = number,
+        request = request_id,
         method = if ours(method) { method.as_str() } else { "other" },
-        path = v2::PATH,
+        path = dialect.path(),
         action = trail.action.unwrap_or("-"),
         secret_id = trail.secret_id.as_ref().map_or("-", SecretId::as_str),
         client = trail.client.as_deref().unwrap_or("-"),
@@ -214,20 +234,23 @@ fn log(
 }
 
 /// The only answer of the API with a status other than 200 (contract section 1).
-fn method_not_allowed(body: v2::Answer) -> Answered {
+fn method_not_allowed(body: Body) -> Answered {
     let mut response = json(StatusCode::METHOD_NOT_ALLOWED, body);
     response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST"));
     response
 }
 
 fn nothing_here() -> Answered {
-    let text = format!("{{\"message\":\"there is nothing here; API 2.0 is at {}\"}}", v2::PATH);
-    json(StatusCode::NOT_FOUND, Zeroizing::new(text.into_bytes()))
+    let [v2, v3] = [Dialect::V2, Dialect::V3].map(Dialect::path);
+    let text = format!(
+        "{{\"message\":\"there is nothing here; API 2.0 is at {v2}, API 3.0 at {v3} with POST\"}}"
+    );
+    json(StatusCode::NOT_FOUND, Body::from(text))
 }
 
-fn json(status: StatusCode, body: v2::Answer) -> Answered {
-    let mut response = Response::new(Full::new(Bytes::from_owner(body)));
+fn json(status: StatusCode, body: Body) -> Answered {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(v2::CONTENT_TYPE));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(answer::CONTENT_TYPE));
     response
 }

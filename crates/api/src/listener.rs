@@ -130,6 +130,7 @@ where
         .keep_alive_interval(limits.head_time)
         .keep_alive_timeout(limits.head_time);
     let activity = Arc::new(Activity::default());
+    let wire_edge = Arc::clone(&edge);
     let requests = Arc::clone(&activity);
     let answer = service_fn(move |request| {
         let (edge, running) = (edge.clone(), requests.begin());
@@ -139,7 +140,7 @@ where
             answered
         }
     });
-    let io = TokioIo::new(Wire::new(stream, &limits));
+    let io = TokioIo::new(Wire::new(stream, wire_edge));
     let mut connection = std::pin::pin!(server.serve_connection(io, answer));
     let ended = tokio::select! {
         result = connection.as_mut() => Some(result),

@@ -59,6 +59,13 @@ pub(crate) fn text(time: Timestamp, offset: Offset) -> String {
     )
 }
 
+/// Writes `YYYY-MM-DD` of the day in UTC.
+pub(crate) fn utc_date(time: Timestamp) -> String {
+    let mut day = text(time, Offset::UTC);
+    day.truncate("YYYY-MM-DD".len());
+    day
+}
+
 /// As [`text`]; unknown is `""` (contract 4.3).
 pub(crate) fn text_or_empty(time: Option<Timestamp>, offset: Offset) -> String {
     time.map(|time| text(time, offset)).unwrap_or_default()

@@ -16,9 +16,7 @@ use opencpm_operations::describe_devices::DescribedDevices;
 use opencpm_operations::operation_log::LogRequest;
 use opencpm_operations::operation_result::{OperationResult, TaskVerification};
 use opencpm_operations::reset_password::ResetPassword;
-use opencpm_operations::row::{
-    Account, ApiKey, Attributes, DeviceQuery, LogEntry, Page, UsedNonce,
-};
+use opencpm_operations::row::{Account, ApiKey, Attributes, DeviceQuery, LogEntry, Page, Unique};
 
 use crate::action::Operation;
 
@@ -31,8 +29,8 @@ pub trait Service: Send + Sync {
     /// The key behind a secret id (contract 7.1, step 3).
     async fn known_key(&self, secret_id: &SecretId) -> Result<KnownKey, Refusal>;
 
-    /// Refuses a request that was accepted before (step 6).
-    async fn check_unused(&self, nonce: &UsedNonce) -> Result<(), Refusal>;
+    /// Refuses a request that was accepted before, or tells the task that it became (step 6).
+    async fn check_unused(&self, unique: &Unique) -> Result<Option<TaskId>, Refusal>;
 
     /// Refuses a request beyond the caller's quota (step 7); the operation is `None` for an
     /// unknown action. No quota unless overridden.

@@ -12,6 +12,8 @@ pub struct Settings {
     pub clock_window: Span,
     /// Whether a 2.0 POST may leave values that begin with `@` unsigned (contract 2.5).
     pub at_sign_rule: bool,
+    /// Whether a TC3 request may leave its payload unsigned (contract 2.3).
+    pub unsigned_payload: bool,
     /// Hosts that a signature may name, with or without port; empty for any (contract section 1).
     pub hosts: Vec<String>,
     /// The zone of times in answers and of dates in requests (contract section 3).
@@ -26,6 +28,7 @@ impl Default for Settings {
             policy: PasswordPolicy::Seed,
             clock_window: Span::from_secs(300),
             at_sign_rule: true,
+            unsigned_payload: true,
             hosts: Vec::new(),
             offset: Offset::UTC,
             limits: Limits::default(),

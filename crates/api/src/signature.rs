@@ -106,7 +106,7 @@ impl Signed<'_> {
 }
 
 /// The host as received, then without its port (contract 2.4).
-fn host_candidates(host: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn host_candidates(host: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::once(host).chain(without_port(host))
 }
 
@@ -136,6 +136,13 @@ mod tests {
         signature: &'static str,
     }
 
+    impl Vector {
+        /// Rows J and K are v1 of API 3.0.
+        fn path(&self) -> &'static str {
+            if ["J", "K"].contains(&self.row) { "/" } else { "/v2/index.php" }
+        }
+    }
+
     fn vectors() -> Vec<Vector> {
         let qcloud = "bm.api.qcloud.com";
         let get = |tail: &str| format!("GET{qcloud}/v2/index.php?{tail}");
@@ -148,6 +155,9 @@ mod tests {
         let in_order = |order: &[u32]| order.iter().copied().map(id).collect::<String>();
         let one_two = "instanceIds.1=cpm-34xs43xs&instanceIds.2=cpm-3xwssdfx&passwd=abce1234";
         let zero_one = "instanceIds.0=cpm-34xs43xs&instanceIds.1=cpm-3xwssdfx&passwd=abce1234";
+        let tencent = "bm.tencentcloudapi.com";
+        let reset_v1 = "Action=ResetDevicePassword&InstanceIds.0=cpm-34xs43xs&InstanceIds.1=cpm-3xwssdfx&Language=zh-CN&Nonce=11886&Password=abce1234&Region=ap-guangzhou&RequestClient=SDK_PYTHON_3.0.1459&SecretId=AKIDEXAMPLE0001&SignatureMethod=HmacSHA256&Timestamp=1700000000&Version=2018-04-23".to_owned();
+        let result_v1 = "Action=DescribeOperationResult&Language=zh-CN&Nonce=11886&Region=ap-guangzhou&RequestClient=SDK_PYTHON_3.0.1459&SecretId=AKIDEXAMPLE0001&SignatureMethod=HmacSHA1&TaskId=101&Timestamp=1700000000&Version=2018-04-23".to_owned();
         let row = |row, method, host, sent, signed, signature| Vector {
             row,
             method,
@@ -185,11 +195,15 @@ mod tests {
                 format!("{result}&SignatureMethod=HmacSHA256&Timestamp=1700000000&taskId=101"),
                 format!("GET127.0.0.1/v2/index.php?{result}&SignatureMethod=HmacSHA256&Timestamp=1700000000&taskId=101"),
                 "g2G6bAL6WbF2yp6k6wf+df/bRVSYxhRKyXou+Ab2YEM="),
+            row("J", "POST", tencent, reset_v1.clone(), format!("POST{tencent}/?{reset_v1}"),
+                "9elXAmMt9PYaTjmYdT34zNibAkw8PkQRVV6KczAtrVA="),
+            row("K", "GET", tencent, result_v1.clone(), format!("GET{tencent}/?{result_v1}"),
+                "3W2IdXtnGChsXxy1SxQo+UjUSzQ="),
         ]
     }
 
     fn signed<'a>(vector: &'a Vector, form: &'a Form) -> Signed<'a> {
-        Signed { method: vector.method, host: vector.host.as_bytes(), path: "/v2/index.php", form }
+        Signed { method: vector.method, host: vector.host.as_bytes(), path: vector.path(), form }
     }
 
     fn form(vector: &Vector) -> Form {

@@ -9,6 +9,7 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -16,15 +17,17 @@ use opencpm_domain::{Condition, Refusal};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use crate::{Limits, v2};
+use crate::action::Dialect;
+use crate::{Edge, answer};
 
 /// The library tells HTTP/2 from HTTP/1 by so many bytes; from then on it watches the time.
 const FIRST_BYTES: usize = 24;
 
 pub(crate) struct Wire<S> {
     stream: S,
-    /// Bytes read so far, as far as [`FIRST_BYTES`].
-    seen: usize,
+    edge: Arc<Edge>,
+    /// The first bytes that were read, at most [`FIRST_BYTES`].
+    seen: Vec<u8>,
     first_bytes_by: Pin<Box<Sleep>>,
     /// Runs while the client takes nothing.
     stall: Option<Pin<Box<Sleep>>>,
@@ -37,17 +40,44 @@ pub(crate) struct Wire<S> {
 }
 
 impl<S> Wire<S> {
-    pub(crate) fn new(stream: S, limits: &Limits) -> Self {
+    pub(crate) fn new(stream: S, edge: Arc<Edge>) -> Self {
+        let limits = &edge.settings().limits;
         Self {
             stream,
-            seen: 0,
+            seen: Vec::with_capacity(FIRST_BYTES),
             first_bytes_by: Box::pin(sleep(limits.head_time)),
             stall: None,
             stall_time: limits.stall_time,
             instead: None,
             linger: None,
             linger_time: limits.linger_time,
+            edge,
         }
+    }
+
+    /// The dialect of the connection's first request, as far as it can be told without reading it.
+    fn dialect(&self) -> Dialect {
+        let target = self.seen.split(|b| *b == b' ').nth(1).unwrap_or_default();
+        let path = target.split(|b| *b == b'?').next().unwrap_or_default();
+        match path == Dialect::V3.path().as_bytes() {
+            true => Dialect::V3,
+            false => Dialect::V2,
+        }
+    }
+
+    /// The whole answer in place of what the library was about to say; `None` for anything that
+    /// is not a refusal of its own. We never answer with these statuses.
+    fn instead_of(&self, head: &[u8]) -> Option<Vec<u8>> {
+        let refusal = refusal_in(head)?;
+        let body = answer::failure(&refusal, self.dialect(), &self.edge.request_id()).into_bytes();
+        let mut answer = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: {}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            answer::CONTENT_TYPE,
+            body.len()
+        )
+        .into_bytes();
+        answer.extend_from_slice(&body);
+        Some(answer)
     }
 
     /// Ends a write that makes no progress.
@@ -67,26 +97,19 @@ impl<S> Wire<S> {
     }
 }
 
-/// The whole answer in place of what the library was about to say; `None` for anything that is
-/// not a refusal of its own. We never answer with these statuses.
-fn instead_of(head: &[u8]) -> Option<Vec<u8>> {
+/// What the library refuses on its own.
+fn refusal_in(head: &[u8]) -> Option<Refusal> {
     let status = head.strip_prefix(b"HTTP/1.1 ").or_else(|| head.strip_prefix(b"HTTP/1.0 "))?;
-    let refusal = match status.get(..4)? {
-        b"400 " => Refusal::new(Condition::Malformed, "this is not a well-formed HTTP request"),
-        b"414 " | b"431 " => {
-            Refusal::new(Condition::TooLarge, "the request line or the headers are too long")
+    match status.get(..4)? {
+        b"400 " => {
+            Some(Refusal::new(Condition::Malformed, "this is not a well-formed HTTP request"))
         }
-        _ => return None,
-    };
-    let body = v2::failure(&refusal);
-    let mut answer = format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: {}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-        v2::CONTENT_TYPE,
-        body.len()
-    )
-    .into_bytes();
-    answer.extend_from_slice(&body);
-    Some(answer)
+        b"414 " | b"431 " => {
+            let why = "the request line or the headers are too long";
+            Some(Refusal::new(Condition::TooLarge, why))
+        }
+        _ => None,
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
@@ -97,11 +120,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if self.seen >= FIRST_BYTES {
+        if self.seen.len() >= FIRST_BYTES {
             return read;
         }
         if read.is_ready() {
-            self.seen += buffer.filled().len() - before;
+            let missing = FIRST_BYTES - self.seen.len();
+            self.seen.extend(buffer.filled()[before..].iter().take(missing));
             return read;
         }
         ready!(self.first_bytes_by.as_mut().poll(context));
@@ -117,7 +141,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         if this.instead.is_none() {
-            this.instead = instead_of(bytes).map(|answer| (answer, 0));
+            this.instead = this.instead_of(bytes).map(|answer| (answer, 0));
         }
         let Some((answer, written)) = &mut this.instead else {
             let written = Pin::new(&mut this.stream).poll_write(context, bytes);

@@ -77,6 +77,8 @@ pub(crate) struct Api {
     pub(crate) clock_window: u64,
     /// Whether values that begin with `@` may be left unsigned (contract 2.5).
     pub(crate) at_sign_rule: bool,
+    /// Whether an API 3.0 request may leave its payload unsigned (contract 2.3)
+    pub(crate) unsigned_payload: bool,
     /// The zone of times in answers.
     #[serde(deserialize_with = "offset")]
     pub(crate) time_offset: String,
@@ -190,6 +192,7 @@ impl Default for Config {
                 job_deadline: 120,
                 clock_window: 300,
                 at_sign_rule: true,
+                unsigned_payload: true,
                 time_offset: "+00:00".to_owned(),
             },
             agents: Agents { listen: ([0, 0, 0, 0], 8444).into(), addresses: Vec::new() },

@@ -73,8 +73,8 @@ conditions! {
         exit 12, "The quota is used up.";
     ClockSkew: Some(4500), "InvalidRequest.ReplayAttack", Some("AuthFailure.SignatureExpire"),
         exit 10, "The timestamp is too far from the server's clock.";
-    Replayed: Some(4500), "InvalidRequest.ReplayAttack", None, exit 10,
-        "The timestamp and nonce were used before.";
+    Replayed: Some(4500), "InvalidRequest.ReplayAttack", Some("AuthFailure.SignatureExpire"),
+        exit 10, "The same signed request was used before.";
     UnsupportedProtocol: Some(4600), "InvalidRequest.UnsupportedProtocol",
         Some("UnsupportedProtocol"), exit 11, "The protocol or method is not supported here.";
     ServerBug: Some(6000), "InternalError", Some("InternalError"), exit 14,

@@ -18,9 +18,9 @@ use opencpm_operations::first_start::{NewDeployment, first_start, new_root_key, 
 use opencpm_operations::keyring::{Keyring, MasterKey};
 use opencpm_operations::operation_result::{operation_result, verify_task};
 use opencpm_operations::port::{Clock, Queue, Random, Store};
-use opencpm_operations::reset_password::{ResetPassword, Unique, reset_password};
+use opencpm_operations::reset_password::{ResetPassword, reset_password};
 use opencpm_operations::role::{ApiRole, GatewayRole, Settings, Trust};
-use opencpm_operations::row::UsedNonce;
+use opencpm_operations::row::{Unique, UsedNonce};
 use opencpm_protocol::conversation::{AgentEvent, AgentStep, Pinned};
 use opencpm_protocol::message::JobFrame;
 use opencpm_protocol::report::Report;

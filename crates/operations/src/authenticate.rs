@@ -1,12 +1,12 @@
 //! Who is asking: the key behind a secret id.
 
-use opencpm_domain::{AppId, Condition, Refusal, SecretId, Uin};
+use opencpm_domain::{AppId, Condition, Refusal, SecretId, TaskId, Uin};
 use secrecy::SecretSlice;
 
 use crate::authentic::check_api_key;
 use crate::refusal::store_refusal;
 use crate::role::ApiRole;
-use crate::row::{Scope, UsedNonce};
+use crate::row::{FirstUse, Scope, Unique};
 
 /// The caller of a request whose signature verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,13 +58,14 @@ pub async fn known_key(role: &ApiRole, secret_id: &SecretId) -> Result<KnownKey,
     Ok(KnownKey { caller, secret, token_hash: key.token_hash })
 }
 
-/// Refuses a request that was accepted before (contract 7.1, step 6). The commit that records the
-/// nonce decides in the end; asked first, so that a request that comes again is called that, and
-/// not a reset of devices that are busy with it.
-pub async fn check_unused(role: &ApiRole, nonce: &UsedNonce) -> Result<(), Refusal> {
-    match role.store.nonce_used(nonce).await.map_err(store_refusal)? {
-        false => Ok(()),
-        true => Err(Condition::Replayed.into()),
+/// Refuses a request that was accepted before, or tells the task that it became (contract 7.1,
+/// step 6). The commit that records the request decides in the end; asked first, so that a request
+/// that comes again is called that, and not a reset of devices that are busy with it.
+pub async fn check_unused(role: &ApiRole, unique: &Unique) -> Result<Option<TaskId>, Refusal> {
+    match role.store.first_use(unique).await.map_err(store_refusal)? {
+        None => Ok(None),
+        Some(FirstUse::Task(task)) => Ok(Some(task)),
+        Some(FirstUse::Change) => Err(Condition::Replayed.into()),
     }
 }
 

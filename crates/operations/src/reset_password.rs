@@ -7,12 +7,12 @@ use std::sync::Arc;
 use opencpm_domain::{Condition, InstanceId, Password, Refusal, Span, TaskId, Timestamp};
 
 use crate::authentic::{JobOrigin, job_mac};
-use crate::authenticate::Caller;
+use crate::authenticate::{Caller, check_unused};
 use crate::port::ReadyJobs;
 use crate::refusal::{queue_refusal, store_refusal};
 use crate::reset_check::{ResetTarget, check_candidates};
 use crate::role::ApiRole;
-use crate::row::{Acceptance, Fingerprint, NewJob, NewTask, UsedNonce};
+use crate::row::{Acceptance, NewJob, NewTask, Unique};
 use crate::seal_jobs::{Batch, seal_jobs};
 
 /// The task's name in the operation log (contract 4.4).
@@ -32,25 +32,6 @@ pub struct ResetPassword {
     pub unique: Unique,
 }
 
-/// What makes a signed request unique (contract 2.6).
-#[derive(Clone, Debug)]
-pub enum Unique {
-    /// API 2.0: a second use is refused.
-    Nonce(UsedNonce),
-    /// API 3.0 and its v1: a second use answers with the first task.
-    Fingerprint(Fingerprint),
-}
-
-impl Unique {
-    /// As rows keep it.
-    pub(crate) fn split(self) -> (Option<UsedNonce>, Option<Fingerprint>) {
-        match self {
-            Self::Nonce(nonce) => (Some(nonce), None),
-            Self::Fingerprint(fingerprint) => (None, Some(fingerprint)),
-        }
-    }
-}
-
 /// Accepts a reset: all devices or none. The task id is returned after the commit is durable.
 pub async fn reset_password(
     role: &ApiRole,
@@ -60,20 +41,12 @@ pub async fn reset_password(
     let unique = request.unique.clone();
     match accept(role, caller, request).await {
         Err(refusal) if refusal.condition == Condition::DeviceBusy => {
-            Err(busy_or_replayed(role, &unique, refusal).await)
+            // A client that sends a request again at once finds the devices busy with its own
+            // first try. What answers then is the replay, which comes earlier (contract 7.1,
+            // steps 6 and 11).
+            check_unused(role, &unique).await?.ok_or(refusal)
         }
         result => result,
-    }
-}
-
-/// A client that re-sends a request at once finds the devices busy with its own first try. What
-/// answers then is the replay, which comes earlier (contract 7.1, steps 6 and 11).
-async fn busy_or_replayed(role: &ApiRole, unique: &Unique, busy: Refusal) -> Refusal {
-    let Unique::Nonce(nonce) = unique else { return busy };
-    match role.store.nonce_used(nonce).await {
-        Ok(true) => Condition::Replayed.into(),
-        Ok(false) => busy,
-        Err(error) => store_refusal(error),
     }
 }
 
@@ -96,7 +69,6 @@ async fn accept(
         not_after: not_after(now, role.settings.job_deadline),
     });
     let jobs = seal_jobs(&role.slots, &batch, task, targets).await?;
-    let (nonce, fingerprint) = request.unique.split();
     let proposed = NewTask {
         task,
         account: caller.app_id,
@@ -104,8 +76,7 @@ async fn accept(
         uin: caller.uin.clone(),
         created: now,
         deadline: now + role.settings.job_deadline,
-        nonce,
-        fingerprint,
+        unique: Some(request.unique),
         jobs,
     };
     let (accepted, ready) = write(role, caller, &batch, proposed).await?;

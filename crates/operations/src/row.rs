@@ -10,6 +10,6 @@ pub use device::{
     DeviceSort, Identity, Lease, Page, ResetCandidate, ResetCandidates, Sealing, Tag, TagFilter,
 };
 pub use job::{
-    Acceptance, DeviceProgress, Expected, Fingerprint, JobChange, JobRow, LogEntry, LogQuery,
-    NewJob, NewTask, TaskRow, UsedNonce,
+    Acceptance, DeviceProgress, Expected, Fingerprint, FirstUse, JobChange, JobRow, LogEntry,
+    LogQuery, NewJob, NewTask, TaskRow, Unique, UsedNonce,
 };

@@ -3,6 +3,7 @@
 use super::parameter::*;
 use super::table::{READ, needs, takes};
 use super::{Accepted, Access, Action, Operation};
+use crate::answer::{ACCOUNT, ACCOUNTS, KEYS, NEW_DEVICE, NEW_KEY, TOKEN};
 
 const ADMIN_READ: Action = Action { access: Access::Admin, ..READ };
 const ADMIN_CHANGE: Action = Action { mutates: true, ..ADMIN_READ };
@@ -12,6 +13,7 @@ pub(super) const CREATE_ACCOUNT: Action = Action {
     names: &["CreateAccount"],
     name_v3: Some("CreateAccount"),
     parameters: &[needs(&APP_ID), needs(&NAME)],
+    answer: &ACCOUNT,
     meaning: "Makes an account.",
     ..ADMIN_CHANGE
 };
@@ -21,6 +23,7 @@ pub(super) const MODIFY_ACCOUNT: Action = Action {
     names: &["ModifyAccount"],
     name_v3: Some("ModifyAccount"),
     parameters: &[needs(&APP_ID), takes(&NAME), takes(&BLOCKED)],
+    answer: &ACCOUNT,
     meaning: "Renames an account, blocks it, or unblocks it.",
     ..ADMIN_CHANGE
 };
@@ -30,6 +33,7 @@ pub(super) const DESCRIBE_ACCOUNTS: Action = Action {
     names: &["DescribeAccounts"],
     name_v3: Some("DescribeAccounts"),
     parameters: &[],
+    answer: &ACCOUNTS,
     meaning: "Lists all accounts.",
     ..ADMIN_READ
 };
@@ -39,6 +43,7 @@ pub(super) const CREATE_API_KEY: Action = Action {
     names: &["CreateApiKey"],
     name_v3: Some("CreateApiKey"),
     parameters: &[needs(&APP_ID), needs(&UIN), takes(&ADMIN), takes(&ACTION_NAMES)],
+    answer: &NEW_KEY,
     meaning: "Makes an API key; its secret is in the answer and nowhere else.",
     ..ADMIN_CHANGE
 };
@@ -48,6 +53,7 @@ pub(super) const DESCRIBE_API_KEYS: Action = Action {
     names: &["DescribeApiKeys"],
     name_v3: Some("DescribeApiKeys"),
     parameters: &[takes(&APP_ID)],
+    answer: &KEYS,
     meaning: "Lists API keys, without their secrets.",
     ..ADMIN_READ
 };
@@ -66,6 +72,7 @@ pub(super) const CREATE_DEVICE: Action = Action {
     names: &["CreateDevice"],
     name_v3: Some("CreateDevice"),
     parameters: &with_attributes::<2, 23>([needs(&APP_ID), takes(&INSTANCE_ID)]),
+    answer: &NEW_DEVICE,
     meaning: "Adds a device ahead of its enrolment.",
     ..ADMIN_CHANGE
 };
@@ -84,6 +91,7 @@ pub(super) const CREATE_ENROLMENT_TOKEN: Action = Action {
     names: &["CreateEnrolmentToken"],
     name_v3: Some("CreateEnrolmentToken"),
     parameters: &[needs(&APP_ID), takes(&INSTANCE_ID), takes(&USES), takes(&VALID_SECONDS)],
+    answer: &TOKEN,
     meaning: "Makes a token with which machines enrol; with a device, that device again.",
     ..ADMIN_CHANGE
 };

@@ -235,8 +235,7 @@ mod tests {
     use super::*;
     use crate::action::{ACTIONS, Context, Input};
     use opencpm_domain::{SecretId, Timestamp};
-    use opencpm_operations::reset_password::Unique;
-    use opencpm_operations::row::UsedNonce;
+    use opencpm_operations::row::{Unique, UsedNonce};
     use proptest::prelude::*;
 
     fn decoded(action: &'static Action, form: &str) -> Result<Arguments, Refusal> {
@@ -245,7 +244,7 @@ mod tests {
     }
 
     fn refused(action: &str, form: &str) -> Condition {
-        let action = Action::named(action).unwrap();
+        let action = Action::named(action, Dialect::V2).unwrap();
         decoded(action, form).map(|_| ()).unwrap_err().condition
     }
 
@@ -265,7 +264,7 @@ mod tests {
     #[test]
     fn an_unknown_name_is_told_where_no_password_can_be_in_it() {
         let message = |action, form| {
-            let action = Action::named(action).unwrap();
+            let action = Action::named(action, Dialect::V2).unwrap();
             decoded(action, form).map(|_| ()).unwrap_err().message.into_owned()
         };
         let devices = message("DescribeAccounts", "instanceId=a");

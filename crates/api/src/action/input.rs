@@ -5,8 +5,8 @@ use opencpm_domain::{
 };
 use opencpm_operations::administer::{NewApiKey, NewDevice, NewEnrolmentToken};
 use opencpm_operations::operation_log::LogRequest;
-use opencpm_operations::reset_password::{ResetPassword, Unique};
-use opencpm_operations::row::{Attributes, DeviceOrder, DeviceQuery, DeviceSort, Scope};
+use opencpm_operations::reset_password::ResetPassword;
+use opencpm_operations::row::{Attributes, DeviceOrder, DeviceQuery, DeviceSort, Scope, Unique};
 
 use super::parameter::*;
 use super::{Arguments, Operation, Parameter};

@@ -217,7 +217,7 @@ impl Kind {
                 few(texts)?;
                 texts.iter().try_for_each(|text| match self {
                     Self::Texts { most } => short(text, most),
-                    _ if Action::named(text).is_some() => Ok(()),
+                    _ if Action::named(text, Dialect::V2).is_some() => Ok(()),
                     _ => Err("API 2.0 action names are expected".to_owned()),
                 })
             }

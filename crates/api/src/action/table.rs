@@ -2,6 +2,7 @@ use opencpm_domain::Condition;
 
 use super::parameter::*;
 use super::{Accepted, Access, Action, Operation, Parameter, administration};
+use crate::answer::{ACCEPTED, AGENTS, DEVICES, LOG, NOTHING, RESULT, TASK, VERIFICATION};
 
 /// Every action (contract section 4; administration: design section 4).
 pub static ACTIONS: &[Action] = &[
@@ -13,6 +14,7 @@ pub static ACTIONS: &[Action] = &[
         mutates: true,
         parameters: &[needs(&RESET_IDS), needs(&PASSWD), takes(&OP_UIN)],
         raises: RESET,
+        answer: &ACCEPTED,
         meaning: "Sets root's password on devices; answers at once with a task.",
     },
     Action {
@@ -20,6 +22,7 @@ pub static ACTIONS: &[Action] = &[
         names: &["DescriptionOperationResult"],
         name_v3: Some("DescribeOperationResult"),
         parameters: &[needs(&TASK_ID)],
+        answer: &RESULT,
         meaning: "Tells how far a task is, for each device.",
         ..READ
     },
@@ -28,6 +31,7 @@ pub static ACTIONS: &[Action] = &[
         names: &["DescribeDevice", "DescribeDeviceList"],
         name_v3: Some("DescribeDevices"),
         parameters: DEVICE_FILTERS,
+        answer: &DEVICES,
         meaning: "Lists devices that match every filter.",
         ..READ
     },
@@ -42,6 +46,7 @@ pub static ACTIONS: &[Action] = &[
             takes(&OFFSET),
             takes(&LOG_LIMIT),
         ],
+        answer: &LOG,
         meaning: "Lists what was done to a device, newest first.",
         ..READ
     },
@@ -50,6 +55,7 @@ pub static ACTIONS: &[Action] = &[
         names: &["DescribeBmAgentStatus"],
         name_v3: None,
         parameters: &[takes(&FILTER_IDS), takes(&OFFSET), takes(&LIMIT)],
+        answer: &AGENTS,
         meaning: "Tells which devices' agents are connected.",
         ..READ
     },
@@ -58,6 +64,7 @@ pub static ACTIONS: &[Action] = &[
         names: &["DescribeTask"],
         name_v3: Some("DescribeTask"),
         parameters: &[needs(&TASK_ID)],
+        answer: &TASK,
         meaning: "Tells everything about a task: reasons, advice, times.",
         ..READ
     },
@@ -66,6 +73,7 @@ pub static ACTIONS: &[Action] = &[
         names: &["VerifyTask"],
         name_v3: Some("VerifyTask"),
         parameters: &[needs(&TASK_ID)],
+        answer: &VERIFICATION,
         meaning: "Checks again what the machines signed about a task.",
         ..READ
     },
@@ -96,6 +104,7 @@ pub(super) const READ: Action = Action {
     access: Access::Account,
     mutates: false,
     parameters: &[],
+    answer: &NOTHING,
     raises: &[
         Condition::StoreUnavailable,
         Condition::ParameterMissing,

@@ -10,7 +10,7 @@ use opencpm_operations::operation_log::{self, LogRequest};
 use opencpm_operations::operation_result::{self, OperationResult, TaskVerification};
 use opencpm_operations::reset_password::{self, ResetPassword};
 use opencpm_operations::role::ApiRole;
-use opencpm_operations::row::{Account, ApiKey, DeviceQuery, LogEntry, Page, UsedNonce};
+use opencpm_operations::row::{Account, ApiKey, DeviceQuery, LogEntry, Page, Unique};
 
 use super::{AgentRequest, AttributeChanges, Service};
 
@@ -21,8 +21,8 @@ impl Service for ApiRole {
         authenticate::known_key(self, secret_id).await
     }
 
-    async fn check_unused(&self, nonce: &UsedNonce) -> Result<(), Refusal> {
-        authenticate::check_unused(self, nonce).await
+    async fn check_unused(&self, unique: &Unique) -> Result<Option<TaskId>, Refusal> {
+        authenticate::check_unused(self, unique).await
     }
 
     async fn reset_password(

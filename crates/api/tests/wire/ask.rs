@@ -76,9 +76,23 @@ impl Ask {
         self
     }
 
+    /// As v1 of API 3.0 sends it.
+    pub(crate) fn v1_get(&self) -> String {
+        let form = self.form_for("GET", "/");
+        format!("GET /?{form} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n")
+    }
+
+    pub(crate) fn v1_post(&self) -> String {
+        post_to(HOST, "/", &self.form_for("POST", "/"))
+    }
+
     /// The encoded fields, signed for this method.
     pub(crate) fn form(&self, method: &str) -> String {
-        let signature = self.signature.clone().unwrap_or_else(|| self.sign(method));
+        self.form_for(method, "/v2/index.php")
+    }
+
+    fn form_for(&self, method: &str, path: &str) -> String {
+        let signature = self.signature.clone().unwrap_or_else(|| self.sign(method, path));
         let fields = self.fields.iter().map(|(n, v)| (n.as_str(), v.as_str()));
         let all = fields.chain([("Signature", signature.as_str())]);
         all.map(|(n, v)| format!("{}={}", encoded(n), encoded(v))).collect::<Vec<_>>().join("&")
@@ -92,12 +106,12 @@ impl Ask {
         post(&self.form("POST"))
     }
 
-    fn sign(&self, method: &str) -> String {
+    fn sign(&self, method: &str, path: &str) -> String {
         let mut sorted: Vec<_> =
             self.fields.iter().map(|(n, v)| (n.replace('_', "."), v)).collect();
         sorted.sort();
         let pairs: Vec<_> = sorted.iter().map(|(n, v)| format!("{n}={v}")).collect();
-        let text = format!("{method}{}/v2/index.php?{}", self.signed_host, pairs.join("&"));
+        let text = format!("{method}{}{path}?{}", self.signed_host, pairs.join("&"));
         let mut mac = Hmac::<Sha1>::new_from_slice(self.secret_key.as_bytes()).unwrap();
         mac.update(text.as_bytes());
         STANDARD.encode(mac.finalize().into_bytes())

@@ -1,3 +1,6 @@
+use std::collections::HashMap;
+use std::sync::Mutex;
+
 use async_trait::async_trait;
 use opencpm_api::action::Operation;
 use opencpm_api::service::{AgentRequest, AttributeChanges, Service};
@@ -17,7 +20,7 @@ use opencpm_operations::report_proof::ProofError;
 use opencpm_operations::reset_password::ResetPassword;
 use opencpm_operations::row::{
     Account, ApiKey, Attributes, Connection, Device, DeviceAuthority, DeviceQuery, JobRow,
-    LogEntry, Page, Scope, TaskRow, UsedNonce,
+    LogEntry, Page, Scope, TaskRow, Unique,
 };
 use opencpm_protocol::key::KeyId;
 use opencpm_protocol::seal::Verb;
@@ -33,6 +36,8 @@ pub(crate) struct Fake {
     pub(crate) gate: Semaphore,
     /// Said of every request.
     pub(crate) maintenance: std::sync::atomic::AtomicBool,
+    /// Requests of API 3.0 that came already, and their tasks.
+    pub(crate) fingerprints: Mutex<HashMap<[u8; 32], u64>>,
 }
 
 impl Default for Fake {
@@ -41,6 +46,7 @@ impl Default for Fake {
             asked: Asked::default(),
             gate: Semaphore::new(0),
             maintenance: std::sync::atomic::AtomicBool::new(false),
+            fingerprints: Mutex::default(),
         }
     }
 }
@@ -65,8 +71,15 @@ impl Service for Fake {
         Ok(KnownKey { caller, secret: SECRET_KEY.as_bytes().to_vec().into(), token_hash })
     }
 
-    async fn check_unused(&self, nonce: &UsedNonce) -> Result<(), Refusal> {
-        if nonce.nonce == USED_NONCE { Err(Condition::Replayed.into()) } else { Ok(()) }
+    async fn check_unused(&self, unique: &Unique) -> Result<Option<TaskId>, Refusal> {
+        match unique {
+            Unique::Nonce(nonce) if nonce.nonce == USED_NONCE => Err(Condition::Replayed.into()),
+            Unique::Nonce(_) => Ok(None),
+            Unique::Fingerprint(fingerprint) => {
+                let mut seen = self.fingerprints.lock().unwrap();
+                Ok(seen.insert(fingerprint.hash, 101).map(|first| TaskId::new(first).unwrap()))
+            }
+        }
     }
 
     async fn check_quota(&self, _: &Caller, operation: Option<Operation>) -> Result<(), Refusal> {

@@ -9,6 +9,7 @@
 
 mod answers;
 mod ask;
+mod ask3;
 mod errors;
 mod fake;
 mod limits;
@@ -16,5 +17,6 @@ mod malformed;
 mod order;
 mod secrecy;
 mod transport;
+mod v3;
 mod vectors;
 mod world;

@@ -1,12 +1,13 @@
 //! A server with a service that is made up.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use opencpm_api::{Edge, Listener, Settings};
 use opencpm_domain::Timestamp;
-use opencpm_operations::port::Clock;
+use opencpm_operations::port::{Clock, Random};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -37,6 +38,17 @@ impl Clock for Stopped {
     }
 }
 
+/// Random enough for the names of requests.
+#[derive(Default)]
+struct Counting(AtomicU64);
+
+impl Random for Counting {
+    fn fill(&self, buffer: &mut [u8]) {
+        let number = self.0.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        buffer.iter_mut().zip(number.into_iter().cycle()).for_each(|(b, n)| *b = n);
+    }
+}
+
 impl World {
     pub(crate) async fn new() -> Self {
         Self::with(Settings::default()).await
@@ -53,7 +65,8 @@ impl World {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
         let service = Arc::new(Fake::default());
-        let edge = Edge::new(service.clone(), Arc::new(Stopped), settings);
+        let edge =
+            Edge::new(service.clone(), Arc::new(Stopped), Arc::new(Counting::default()), settings);
         let shutdown = CancellationToken::new();
         let server = tokio::spawn(listener(socket).run(edge, shutdown.clone()));
         Self { address, service, shutdown, server }

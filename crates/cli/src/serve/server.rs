@@ -90,7 +90,8 @@ impl Server {
         if let Some(socket) = sockets.agents {
             server.start_gateway(&shared, Arc::clone(&api), socket, tls.agents);
         }
-        let edge = Edge::new(api, Arc::clone(&shared.clock), edge_settings(config, &shared));
+        let (clock, random) = (Arc::clone(&shared.clock), Arc::clone(&shared.random));
+        let edge = Edge::new(api, clock, random, edge_settings(config, &shared));
         server.start_listener(Listener::tls(sockets.https, &tls.api), &edge);
         if let Some(socket) = sockets.http {
             server.start_listener(Listener::plain(socket), &edge);
@@ -228,6 +229,7 @@ fn edge_settings(config: &Config, shared: &Shared) -> opencpm_api::Settings {
         policy: shared.settings.policy,
         clock_window: opencpm_domain::Span::from_secs(api.clock_window),
         at_sign_rule: api.at_sign_rule,
+        unsigned_payload: api.unsigned_payload,
         hosts: api.hosts.clone(),
         offset: parse_offset(&api.time_offset).unwrap_or(jiff::tz::Offset::UTC),
         limits: opencpm_api::Limits::default(),

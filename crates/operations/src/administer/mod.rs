@@ -19,9 +19,8 @@ use opencpm_domain::{Condition, Refusal};
 use crate::authenticate::Caller;
 use crate::port::{AdminChange, Administered, Change};
 use crate::refusal::store_refusal;
-use crate::reset_password::Unique;
 use crate::role::ApiRole;
-use crate::row::AuditEntry;
+use crate::row::{AuditEntry, Unique};
 
 /// Who changes something, and what makes the request unique.
 #[derive(Clone, Debug)]
@@ -47,8 +46,7 @@ async fn write(
         action: action.to_owned(),
         subject: subject.clone(),
     };
-    let (nonce, fingerprint) = by.unique.split();
-    let change = AdminChange { what, audit, nonce, fingerprint };
+    let change = AdminChange { what, audit, unique: Some(by.unique) };
     match role.store.administer(change).await.map_err(store_refusal)? {
         Administered::Done => Ok(()),
         Administered::Replayed => Err(Condition::Replayed.into()),

@@ -7,8 +7,8 @@ use opencpm_protocol::key::VerifyingKey;
 
 use crate::row::{
     Acceptance, Account, ApiKey, AuditEntry, Device, DeviceAuthority, DeviceKey, DeviceQuery,
-    EnrolmentToken, Fingerprint, JobChange, JobRow, LogEntry, LogQuery, NewTask, Page,
-    ResetCandidates, Sealing, TaskRow, UsedNonce,
+    EnrolmentToken, FirstUse, JobChange, JobRow, LogEntry, LogQuery, NewTask, Page,
+    ResetCandidates, Sealing, TaskRow, Unique,
 };
 
 /// The only source of truth.
@@ -54,8 +54,8 @@ pub trait Store: Send + Sync {
     /// The token with this hash, used up and expired ones included.
     async fn enrolment_token(&self, hash: &[u8; 32]) -> Result<Option<EnrolmentToken>, StoreError>;
 
-    /// Whether this nonce was recorded, with a task or with an administrative change.
-    async fn nonce_used(&self, nonce: &UsedNonce) -> Result<bool, StoreError>;
+    /// What this request has done already; `None` where it was not recorded.
+    async fn first_use(&self, unique: &Unique) -> Result<Option<FirstUse>, StoreError>;
 
     /// One administrative change, with its audit entry and its replay record, or nothing at all.
     async fn administer(&self, change: AdminChange) -> Result<Administered, StoreError>;
@@ -202,10 +202,8 @@ pub struct AdminChange {
     pub what: Change,
     /// Who did it.
     pub audit: AuditEntry,
-    /// Of a 2.0 request.
-    pub nonce: Option<UsedNonce>,
-    /// Of a 3.0 request.
-    pub fingerprint: Option<Fingerprint>,
+    /// What makes the request unique; `None` where nobody asked.
+    pub unique: Option<Unique>,
 }
 
 /// What an administrator can change.

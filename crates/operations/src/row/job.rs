@@ -28,6 +28,24 @@ pub struct Fingerprint {
     pub expires: Timestamp,
 }
 
+/// What makes a signed request unique (contract 2.6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unique {
+    /// API 2.0: a second use is refused.
+    Nonce(UsedNonce),
+    /// API 3.0 and its v1: a second use answers with the first task.
+    Fingerprint(Fingerprint),
+}
+
+/// What a signed request has done already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstUse {
+    /// It was accepted as this task.
+    Task(TaskId),
+    /// It changed something, and which task it made, if any, is not kept.
+    Change,
+}
+
 /// A task to be written.
 #[derive(Clone, Debug)]
 pub struct NewTask {
@@ -43,10 +61,8 @@ pub struct NewTask {
     pub created: Timestamp,
     /// Every job has ended by then.
     pub deadline: Timestamp,
-    /// Of a 2.0 request.
-    pub nonce: Option<UsedNonce>,
-    /// Of a 3.0 request.
-    pub fingerprint: Option<Fingerprint>,
+    /// What makes the request unique; `None` where nobody asked.
+    pub unique: Option<Unique>,
     /// One for each device, in the order of the request.
     pub jobs: Vec<NewJob>,
 }

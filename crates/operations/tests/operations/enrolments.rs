@@ -124,7 +124,7 @@ async fn a_device_that_changed_hands_is_not_enrolled_with_a_token_of_its_former_
         subject: String::new(),
     };
     let what = Change::ModifyAuthority { authority, signature, jobs: Vec::new() };
-    let change = AdminChange { what, audit, nonce: None, fingerprint: None };
+    let change = AdminChange { what, audit, unique: None };
     assert_eq!(world.api.store.administer(change).await.unwrap(), Administered::Done);
     let refused = Machine::new().enrol(&world, &token).await;
     assert!(matches!(refused, Err(EnrolRefusal::OtherAccount)), "{refused:?}");

@@ -17,9 +17,9 @@ use opencpm_operations::first_start::{NewDeployment, first_start, new_root_key, 
 use opencpm_operations::keyring::{Keyring, MasterKey};
 use opencpm_operations::operation_result::{OperationResult, operation_result};
 use opencpm_operations::port::{Clock, Deliverable, Queue, Random, Store};
-use opencpm_operations::reset_password::{ResetPassword, Unique, reset_password};
+use opencpm_operations::reset_password::{ResetPassword, reset_password};
 use opencpm_operations::role::{ApiRole, GatewayRole, Settings, Trust};
-use opencpm_operations::row::{JobRow, UsedNonce};
+use opencpm_operations::row::{JobRow, Unique, UsedNonce};
 use opencpm_protocol::message::JobFrame;
 use opencpm_protocol::token::EnrolmentToken;
 use opencpm_queue::EmbeddedQueue;

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use opencpm_domain::{DeviceStatus, InstanceId, OperateStatus, to_hex};
 use opencpm_operations::port::StoreError;
-use opencpm_operations::row::{Acceptance, NewJob, NewTask};
+use opencpm_operations::row::{Acceptance, FirstUse, NewJob, NewTask};
 use serde::Serialize;
 use sqlx::query;
 
 use super::column::{json, number, read, time};
 use super::device::raise_sequences;
-use super::replay::{Seen, remember};
+use super::replay::remember;
 use super::session::Session;
 use super::writer::Outcome;
 
@@ -18,11 +18,10 @@ pub(super) async fn accept(
     session: &mut Session,
     task: NewTask,
 ) -> Result<Outcome<Acceptance>, StoreError> {
-    let (nonce, fingerprint) = (task.nonce.as_ref(), task.fingerprint.as_ref());
-    match remember(session, nonce, fingerprint, Some(task.task)).await? {
-        Seen::New => {}
-        Seen::Before => return Ok(Outcome::Undo(Acceptance::Replayed)),
-        Seen::AsTask(task) => return Ok(Outcome::Undo(Acceptance::AcceptedBefore(task))),
+    match remember(session, task.unique.as_ref(), Some(task.task)).await? {
+        None => {}
+        Some(FirstUse::Change) => return Ok(Outcome::Undo(Acceptance::Replayed)),
+        Some(FirstUse::Task(task)) => return Ok(Outcome::Undo(Acceptance::AcceptedBefore(task))),
     }
     if !insert_task(session, &task).await? {
         return Ok(Outcome::Undo(Acceptance::IdTaken));

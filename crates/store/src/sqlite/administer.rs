@@ -11,7 +11,7 @@ use super::account::{
 use super::column::number;
 use super::device_write::{device_exists, insert_device, update_attributes};
 use super::job_change::{change_all, has_open_job};
-use super::replay::{Seen, remember};
+use super::replay::remember;
 use super::session::Session;
 use super::writer::Outcome;
 
@@ -19,10 +19,8 @@ pub(super) async fn administer(
     session: &mut Session,
     change: AdminChange,
 ) -> Result<Outcome<Administered>, StoreError> {
-    let (nonce, fingerprint) = (change.nonce.as_ref(), change.fingerprint.as_ref());
-    match remember(session, nonce, fingerprint, None).await? {
-        Seen::New => {}
-        Seen::Before | Seen::AsTask(_) => return Ok(Outcome::Undo(Administered::Replayed)),
+    if remember(session, change.unique.as_ref(), None).await?.is_some() {
+        return Ok(Outcome::Undo(Administered::Replayed));
     }
     let administered = apply(session, &change.what).await?;
     if administered != Administered::Done {

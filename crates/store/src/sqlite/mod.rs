@@ -31,8 +31,9 @@ use opencpm_operations::port::{
     Enrolment, FirstStart, Store, StoreError,
 };
 use opencpm_operations::row::{
-    Acceptance, Account, ApiKey, Device, DeviceKey, DeviceQuery, EnrolmentToken, JobChange, JobRow,
-    LogEntry, LogQuery, NewTask, Page, ResetCandidates, Sealing, TaskRow, UsedNonce,
+    Acceptance, Account, ApiKey, Device, DeviceKey, DeviceQuery, EnrolmentToken, FirstUse,
+    JobChange, JobRow, LogEntry, LogQuery, NewTask, Page, ResetCandidates, Sealing, TaskRow,
+    Unique,
 };
 use opencpm_protocol::key::VerifyingKey;
 use sqlx::sqlite::SqlitePool;
@@ -129,8 +130,8 @@ impl Store for SqliteStore {
         account::enrolment_token(&mut self.read().await?, hash).await
     }
 
-    async fn nonce_used(&self, nonce: &UsedNonce) -> Result<bool, StoreError> {
-        replay::nonce_used(&mut self.read().await?, nonce).await
+    async fn first_use(&self, unique: &Unique) -> Result<Option<FirstUse>, StoreError> {
+        replay::first_use(&mut self.read().await?, unique).await
     }
 
     async fn administer(&self, change: AdminChange) -> Result<Administered, StoreError> {

@@ -2,53 +2,51 @@
 
 use opencpm_domain::{TaskId, Timestamp};
 use opencpm_operations::port::StoreError;
-use opencpm_operations::row::{Fingerprint, UsedNonce};
+use opencpm_operations::row::{Fingerprint, FirstUse, Unique, UsedNonce};
 use sqlx::query;
 
 use super::column::{number, read_optional, time};
 use super::session::Session;
 use super::writer::Outcome;
 
-/// What is known of a request.
-pub(super) enum Seen {
-    /// It is new, and written down now.
-    New,
-    /// Its nonce was used before, or it was an administrative request.
-    Before,
-    /// It was accepted as this task.
-    AsTask(TaskId),
-}
-
-/// Writes down what makes a request unique. `task` is what the request is about to become.
+/// Writes down what makes a request unique, unless it is there already: then what it has done.
+/// `task` is what the request is about to become.
 pub(super) async fn remember(
     session: &mut Session,
-    nonce: Option<&UsedNonce>,
-    fingerprint: Option<&Fingerprint>,
+    unique: Option<&Unique>,
     task: Option<TaskId>,
-) -> Result<Seen, StoreError> {
-    if let Some(nonce) = nonce
-        && !insert_nonce(session, nonce).await?
-    {
-        return Ok(Seen::Before);
-    }
-    match fingerprint {
-        Some(fingerprint) => insert_fingerprint(session, fingerprint, task).await,
-        None => Ok(Seen::New),
-    }
+) -> Result<Option<FirstUse>, StoreError> {
+    let Some(unique) = unique else { return Ok(None) };
+    let is_new = match unique {
+        Unique::Nonce(nonce) => insert_nonce(session, nonce).await?,
+        Unique::Fingerprint(fingerprint) => insert_fingerprint(session, fingerprint, task).await?,
+    };
+    if is_new { Ok(None) } else { first_use(session, unique).await }
 }
 
-/// Whether the nonce was recorded.
-pub(super) async fn nonce_used(
+/// What the request has done already.
+pub(super) async fn first_use(
     session: &mut Session,
-    nonce: &UsedNonce,
-) -> Result<bool, StoreError> {
-    let select =
-        query("SELECT 1 FROM nonce WHERE secret_id = ?1 AND timestamp = ?2 AND nonce = ?3");
-    let select = select
-        .bind(nonce.secret_id.as_str())
-        .bind(nonce.timestamp.cast_signed())
-        .bind(nonce.nonce.cast_signed());
-    Ok(session.row(select).await?.is_some())
+    unique: &Unique,
+) -> Result<Option<FirstUse>, StoreError> {
+    let row = match unique {
+        Unique::Nonce(nonce) => {
+            let select = query(
+                "SELECT NULL AS task FROM nonce
+                 WHERE secret_id = ?1 AND timestamp = ?2 AND nonce = ?3",
+            );
+            let select = select.bind(nonce.secret_id.as_str());
+            let numbers = [nonce.timestamp, nonce.nonce].map(u64::cast_signed);
+            session.row(select.bind(numbers[0]).bind(numbers[1])).await?
+        }
+        Unique::Fingerprint(fingerprint) => {
+            let select = query("SELECT task FROM fingerprint WHERE hash = ?1");
+            session.row(select.bind(fingerprint.hash.as_slice())).await?
+        }
+    };
+    let Some(row) = row else { return Ok(None) };
+    let task: Option<TaskId> = read_optional(&row, "task")?;
+    Ok(Some(task.map_or(FirstUse::Change, FirstUse::Task)))
 }
 
 /// Forgets at most so many that expired.
@@ -89,7 +87,7 @@ async fn insert_fingerprint(
     session: &mut Session,
     fingerprint: &Fingerprint,
     task: Option<TaskId>,
-) -> Result<Seen, StoreError> {
+) -> Result<bool, StoreError> {
     let insert = query(
         "INSERT INTO fingerprint (hash, task, expires) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
     );
@@ -97,11 +95,5 @@ async fn insert_fingerprint(
         .bind(fingerprint.hash.as_slice())
         .bind(task.map(|task| number(task.get())))
         .bind(time(fingerprint.expires));
-    if session.run(insert).await? == 1 {
-        return Ok(Seen::New);
-    }
-    let select = query("SELECT task FROM fingerprint WHERE hash = ?1");
-    let row = session.row(select.bind(fingerprint.hash.as_slice())).await?;
-    let task = row.map(|row| read_optional(&row, "task")).transpose()?.flatten();
-    Ok(task.map_or(Seen::Before, Seen::AsTask))
+    Ok(session.run(insert).await? == 1)
 }

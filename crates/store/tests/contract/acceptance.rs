@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use opencpm_domain::{DeviceStatus, Generation, InstanceId, JobState, OperateStatus, Sequence};
 use opencpm_operations::port::{Administered, Change};
-use opencpm_operations::row::{Acceptance, Fingerprint, NewTask};
+use opencpm_operations::row::{Acceptance, FirstUse, NewTask};
 
-use super::world::{GATEWAY, World, app, fleet, hello, id, new_task, nonce, span};
+use super::world::{GATEWAY, World, app, fingerprint, fleet, hello, id, new_task, nonce, span};
 
 pub(crate) async fn a_batch_is_written_with_all_of_its_jobs(world: &mut World) {
     let ids = world.devices(&["cpm-1", "cpm-2"]).await;
@@ -33,7 +33,7 @@ pub(crate) async fn a_batch_is_written_with_all_of_its_jobs(world: &mut World) {
 pub(crate) async fn a_changed_device_refuses_the_whole_batch_and_is_named(world: &mut World) {
     let ids = world.devices(&["cpm-1", "cpm-2", "cpm-3"]).await;
     let mut new = world.task(100, &ids).await;
-    new.nonce = Some(nonce(1, world.now() + span(600)));
+    new.unique = Some(nonce(1, world.now() + span(600)));
     world.store.bind(GATEWAY, vec![hello(&ids[1])]).await.unwrap();
     let refused = world.store.accept(new).await.unwrap();
     assert_eq!(refused, Acceptance::Changed(vec![ids[1].clone()]));
@@ -119,22 +119,22 @@ pub(crate) async fn a_nonce_is_used_once(world: &mut World) {
     let ids = world.devices(&["cpm-1", "cpm-2"]).await;
     let used = nonce(u64::MAX, world.now() + span(600));
     let mut first = world.task(100, &ids[..1]).await;
-    first.nonce = Some(used.clone());
-    assert!(!world.store.nonce_used(&used).await.unwrap());
+    first.unique = Some(used.clone());
+    assert_eq!(world.store.first_use(&used).await.unwrap(), None);
     assert_eq!(world.store.accept(first).await.unwrap(), Acceptance::Accepted);
-    assert!(world.store.nonce_used(&used).await.unwrap());
+    assert_eq!(world.store.first_use(&used).await.unwrap(), Some(FirstUse::Change));
     let mut again = world.task(101, &ids[1..]).await;
-    again.nonce = Some(used.clone());
+    again.unique = Some(used.clone());
     assert_eq!(world.store.accept(again.clone()).await.unwrap(), Acceptance::Replayed);
     assert!(world.jobs(101).await.is_empty());
-    again.nonce = Some(nonce(u64::MAX - 1, used.expires));
+    again.unique = Some(nonce(u64::MAX - 1, world.now() + span(600)));
     assert_eq!(world.store.accept(again).await.unwrap(), Acceptance::Accepted);
 }
 
 pub(crate) async fn a_nonce_of_a_refused_request_may_be_used_again(world: &mut World) {
     let ids = world.devices(&["cpm-1"]).await;
     let mut task = world.task(100, &ids).await;
-    task.nonce = Some(nonce(1, world.now() + span(600)));
+    task.unique = Some(nonce(1, world.now() + span(600)));
     task.jobs[0].expected.binding.epoch += 1;
     assert_eq!(world.store.accept(task.clone()).await.unwrap(), Acceptance::Changed(ids.clone()));
     task.jobs[0].expected.binding.epoch -= 1;
@@ -143,13 +143,14 @@ pub(crate) async fn a_nonce_of_a_refused_request_may_be_used_again(world: &mut W
 
 pub(crate) async fn a_fingerprint_answers_with_its_first_task(world: &mut World) {
     let ids = world.devices(&["cpm-1", "cpm-2"]).await;
-    let fingerprint = Fingerprint { hash: [1; 32], expires: world.now() + span(600) };
+    let fingerprint = fingerprint(1, world.now() + span(600));
     let mut first = world.task(100, &ids[..1]).await;
-    first.fingerprint = Some(fingerprint.clone());
+    first.unique = Some(fingerprint.clone());
     let number = first.task;
     assert_eq!(world.store.accept(first).await.unwrap(), Acceptance::Accepted);
     let mut again = world.task(101, &ids[1..]).await;
-    again.fingerprint = Some(fingerprint);
+    assert_eq!(world.store.first_use(&fingerprint).await.unwrap(), Some(FirstUse::Task(number)));
+    again.unique = Some(fingerprint);
     assert_eq!(world.store.accept(again).await.unwrap(), Acceptance::AcceptedBefore(number));
     assert!(world.jobs(101).await.is_empty());
 }
@@ -159,7 +160,7 @@ pub(crate) async fn a_task_id_is_given_once(world: &mut World) {
     world.accept(100, &ids[..1]).await;
     let mut task = world.task(100, &ids[1..]).await;
     task.jobs[0].job = opencpm_domain::JobId::from_bytes([9; 16]);
-    task.nonce = Some(nonce(1, world.now()));
+    task.unique = Some(nonce(1, world.now()));
     assert_eq!(world.store.accept(task.clone()).await.unwrap(), Acceptance::IdTaken);
     task.task = opencpm_domain::TaskId::new(101).unwrap();
     assert_eq!(world.store.accept(task).await.unwrap(), Acceptance::Accepted);

@@ -3,11 +3,12 @@
 use opencpm_domain::{DeviceStatus, Ending, Generation, OperateStatus, Timestamp};
 use opencpm_operations::port::{AdminChange, Administered, Change};
 use opencpm_operations::row::{
-    Attributes, Connection, Device, DeviceAuthority, Fingerprint, JobChange, Tag,
+    Attributes, Connection, Device, DeviceAuthority, FirstUse, JobChange, Tag, Unique,
 };
 
 use super::world::{
-    World, account, api_key, app, audit, first_start, id, next, nonce, secret_id, span, token,
+    World, account, api_key, app, audit, fingerprint, first_start, id, next, nonce, secret_id,
+    span, token,
 };
 
 pub(crate) async fn a_store_is_initialised_once(world: &mut World) {
@@ -80,23 +81,22 @@ pub(crate) async fn what_is_missing_is_not_changed(world: &mut World) {
 
 pub(crate) async fn a_replayed_request_changes_nothing(world: &mut World) {
     let expires = world.now() + span(600);
-    let change = |number, nonce, fingerprint| AdminChange {
+    let change = |number, unique: &Unique| AdminChange {
         what: Change::CreateAccount(account(number)),
         audit: audit(expires, "CreateAccount"),
-        nonce,
-        fingerprint,
+        unique: Some(unique.clone()),
     };
-    let used = Some(nonce(1, expires));
-    let seen = Some(Fingerprint { hash: [1; 32], expires });
     let store = &world.store;
-    let refused = change(1, used.clone(), seen.clone());
-    assert_eq!(store.administer(refused).await.unwrap(), Administered::Exists);
-    let first = change(2, used.clone(), seen.clone());
-    assert_eq!(store.administer(first).await.unwrap(), Administered::Done);
-    for again in [change(3, used, None), change(3, None, seen)] {
+    for (number, unique) in [(2, nonce(1, expires)), (3, fingerprint(1, expires))] {
+        let refused = change(1, &unique);
+        assert_eq!(store.administer(refused).await.unwrap(), Administered::Exists);
+        let first = change(number, &unique);
+        assert_eq!(store.administer(first).await.unwrap(), Administered::Done);
+        assert_eq!(store.first_use(&unique).await.unwrap(), Some(FirstUse::Change));
+        let again = change(4, &unique);
         assert_eq!(store.administer(again).await.unwrap(), Administered::Replayed);
     }
-    assert_eq!(store.accounts().await.unwrap(), [account(1), account(2)]);
+    assert_eq!(store.accounts().await.unwrap(), [1, 2, 3].map(account));
 }
 
 pub(crate) async fn keys_are_listed_of_one_account_or_of_all(world: &mut World) {

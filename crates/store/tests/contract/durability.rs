@@ -1,8 +1,8 @@
 //! What was answered is on disk.
 
-use opencpm_operations::row::{Acceptance, Fingerprint};
+use opencpm_operations::row::Acceptance;
 
-use super::world::{World, nonce, span};
+use super::world::{World, fingerprint, nonce, span};
 
 pub(crate) async fn what_was_accepted_survives_a_crash(world: &mut World) {
     let ids = world.devices(&["cpm-1", "cpm-2"]).await;
@@ -18,7 +18,7 @@ pub(crate) async fn what_was_accepted_survives_a_crash(world: &mut World) {
 pub(crate) async fn a_nonce_is_still_used_after_reopening(world: &mut World) {
     let ids = world.devices(&["cpm-1"]).await;
     let mut task = world.task(100, &ids).await;
-    task.nonce = Some(nonce(1, world.now() + span(600)));
+    task.unique = Some(nonce(1, world.now() + span(600)));
     assert_eq!(world.store.accept(task.clone()).await.unwrap(), Acceptance::Accepted);
     world.reopen().await;
     assert_eq!(world.store.accept(task.clone()).await.unwrap(), Acceptance::Replayed);
@@ -33,12 +33,14 @@ pub(crate) async fn expired_requests_are_forgotten_and_others_kept(world: &mut W
     for (instance, number) in ids.iter().zip(1u64..) {
         let mut task = world.task(number, std::slice::from_ref(instance)).await;
         let expires = start + span(100 * number);
-        task.nonce = Some(nonce(number, expires));
-        task.fingerprint = Some(Fingerprint { hash: [u8::try_from(number).unwrap(); 32], expires });
+        let is_even = number.is_multiple_of(2);
+        let hash = u8::try_from(number).unwrap();
+        task.unique =
+            Some(if is_even { fingerprint(hash, expires) } else { nonce(number, expires) });
         assert_eq!(world.store.accept(task.clone()).await.unwrap(), Acceptance::Accepted);
         tasks.push(task);
     }
-    assert_eq!(world.store.prune_replay(start + span(200), 3).await.unwrap(), 3);
+    assert_eq!(world.store.prune_replay(start + span(200), 1).await.unwrap(), 1);
     assert_eq!(world.store.prune_replay(start + span(200), 3).await.unwrap(), 1);
     assert_eq!(world.store.prune_replay(start + span(200), 3).await.unwrap(), 0);
     let last = tasks.pop().unwrap();

@@ -14,8 +14,8 @@ use opencpm_operations::port::{
 };
 use opencpm_operations::row::{
     Acceptance, Account, ApiKey, Attributes, AuditEntry, Binding, Connection, Device,
-    DeviceAuthority, DeviceKey, DeviceQuery, EnrolmentToken, Expected, Identity, JobChange, JobRow,
-    NewJob, NewTask, Scope, Sealing, UsedNonce,
+    DeviceAuthority, DeviceKey, DeviceQuery, EnrolmentToken, Expected, Fingerprint, Identity,
+    JobChange, JobRow, NewJob, NewTask, Scope, Sealing, Unique, UsedNonce,
 };
 use opencpm_protocol::key::{KeyId, VerifyingKey};
 use opencpm_protocol::seal::{SealedJob, Verb};
@@ -123,7 +123,7 @@ impl World {
 
     pub(crate) async fn administer(&self, what: Change) -> Administered {
         let audit = audit(self.now(), "Test");
-        let change = AdminChange { what, audit, nonce: None, fingerprint: None };
+        let change = AdminChange { what, audit, unique: None };
         self.store.administer(change).await.unwrap()
     }
 }
@@ -188,8 +188,13 @@ pub(crate) fn audit(at: Timestamp, action: &str) -> AuditEntry {
     AuditEntry { at, secret_id: None, uin: None, action: action.into(), subject: "all".into() }
 }
 
-pub(crate) fn nonce(number: u64, expires: Timestamp) -> UsedNonce {
-    UsedNonce { secret_id: secret_id("AKID1"), timestamp: 1_700_000_000, nonce: number, expires }
+pub(crate) fn nonce(number: u64, expires: Timestamp) -> Unique {
+    let secret_id = secret_id("AKID1");
+    Unique::Nonce(UsedNonce { secret_id, timestamp: 1_700_000_000, nonce: number, expires })
+}
+
+pub(crate) fn fingerprint(number: u8, expires: Timestamp) -> Unique {
+    Unique::Fingerprint(Fingerprint { hash: [number; 32], expires })
 }
 
 pub(crate) fn first_start(now: Timestamp) -> FirstStart {
@@ -278,7 +283,7 @@ pub(crate) async fn prepare(store: &Arc<dyn Store>, now: Timestamp) {
     assert!(store.create_deployment(first_start(now)).await.unwrap());
     let what = Change::CreateEnrolmentToken(token(1_000_000, now + span(100_000)));
     let audit = audit(now, "CreateEnrolmentToken");
-    let change = AdminChange { what, audit, nonce: None, fingerprint: None };
+    let change = AdminChange { what, audit, unique: None };
     assert_eq!(store.administer(change).await.unwrap(), Administered::Done);
     assert!(store.renew_lease(GATEWAY, span(10_000)).await.unwrap());
 }
@@ -332,8 +337,7 @@ pub(crate) async fn new_task(
         uin: Uin::parse("100000000001").unwrap(),
         created: now,
         deadline: now + span(120),
-        nonce: None,
-        fingerprint: None,
+        unique: None,
         jobs: jobs.collect(),
     }
 }

@@ -1,0 +1,49 @@
+use opencpm_operations::administer::{MadeKey, MadeToken};
+use opencpm_operations::row::{Account, ApiKey};
+use secrecy::ExposeSecret;
+
+use super::object::Object;
+use super::table::*;
+
+/// One account.
+pub(super) fn account(account: &Account, to: &mut Object<'_>) {
+    to.number(&APP_ID, account.app_id.get());
+    to.text(&NAME, &account.name);
+    to.flag(&BLOCKED, account.blocked);
+}
+
+/// All accounts.
+pub(super) fn accounts(accounts: &[Account], to: &mut Object<'_>) {
+    to.number(&TOTAL, accounts.len() as u64);
+    to.objects(&ACCOUNT_LIST, accounts, account);
+}
+
+/// A key that was made; the only time that its secret is shown.
+pub(super) fn new_key(made: &MadeKey, to: &mut Object<'_>) {
+    to.text(&SECRET_ID, made.secret_id.as_str());
+    to.text(&SECRET_KEY, made.secret_key.expose_secret());
+}
+
+/// Keys without their secrets.
+pub(super) fn keys(keys: &[ApiKey], to: &mut Object<'_>) {
+    to.number(&TOTAL, keys.len() as u64);
+    to.objects(&KEY_LIST, keys, |key, to| {
+        to.text(&SECRET_ID, key.secret_id.as_str());
+        to.number(&APP_ID, key.app_id.get());
+        to.text(&UIN, key.uin.as_str());
+        to.flag(&ADMIN, key.scope.admin);
+        if let Some(actions) = &key.scope.actions {
+            to.texts(&ACTIONS, actions.iter().map(String::as_str));
+        }
+        to.flag(&TEMPORARY, key.token_hash.is_some());
+        to.time(&EXPIRE_TIME, key.expires);
+        to.flag(&DISABLED, key.disabled);
+        to.time(&CREATE_TIME, Some(key.created));
+    });
+}
+
+/// A token that was made; the only time that it is shown.
+pub(super) fn token(made: &MadeToken, to: &mut Object<'_>) {
+    to.text(&ENROLMENT_TOKEN, made.token.expose_secret());
+    to.time(&EXPIRE_TIME, Some(made.expires));
+}

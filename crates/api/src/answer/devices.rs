@@ -1,0 +1,81 @@
+use std::collections::BTreeMap;
+
+use opencpm_domain::OperateStatus;
+use opencpm_operations::agent_status::AgentStatus;
+use opencpm_operations::describe_devices::DescribedDevices;
+use opencpm_operations::row::{Device, Page, Tag};
+
+use super::object::Object;
+use super::table::*;
+
+/// Contract 4.3.
+pub(super) fn list(described: &DescribedDevices, to: &mut Object<'_>) {
+    let DescribedDevices { now, page } = described;
+    to.number(&TOTAL, page.total);
+    to.objects(&DEVICE_LIST, &page.items, device);
+    to.number(&SERVER_TIMESTAMP, now.as_millis());
+}
+
+fn device(device: &Device, to: &mut Object<'_>) {
+    let known = &device.attributes;
+    let operate_status =
+        if device.has_open_job { OperateStatus::ResettingPassword } else { known.operate_status };
+    to.text(&INSTANCE_ID, device.authority.instance.as_str());
+    to.number(&VPC_NUMBER, known.vpc_id);
+    to.number(&SUBNET_NUMBER, known.subnet_id);
+    to.text(&VPC, &known.un_vpc_id);
+    to.text(&SUBNET, &known.un_subnet_id);
+    to.text(&LAN_IP, &known.lan_ip);
+    to.text(&WAN_IP, &known.wan_ip);
+    to.number(&DEVICE_STATUS, known.device_status.number().into());
+    to.number(&OPERATE_STATUS, operate_status.number().into());
+    to.number(&OS_TYPE_ID, known.os_type_id);
+    to.number(&RAID_ID, known.raid_id);
+    to.text(&ALIAS, &known.alias);
+    to.number(&APP_ID, device.authority.account.get());
+    to.number(&ZONE_NUMBER, known.zone_id);
+    to.text(&ZONE, &known.zone);
+    to.number(&PROJECT_ID, known.project_id);
+    to.time(&DELIVER_TIME, known.deliver_time);
+    to.time(&DEADLINE, known.deadline);
+    to.number(&IS_VPC_GATEWAY, known.is_vpc_gateway.into());
+    to.number(&AUTO_RENEW, known.auto_renew.into());
+    to.text(&DEVICE_CLASS, &known.device_class);
+    to.text(&DEVICE_CLASS_CODE, &known.device_class_code);
+    to.objects(&TAG_DETAIL, &known.tags, |tag, to| {
+        to.text(&TAG_KEY, &tag.key);
+        to.text(&TAG_VALUE, &tag.value);
+    });
+    to.objects(&TAGS, by_key(&known.tags), |(key, values), to| {
+        to.text(&TAG_KEY_V3, key);
+        to.texts(&TAG_VALUES, values);
+    });
+    to.number(&PAY_MODE, 0);
+    to.text(&DHCP_IP, "");
+    to.text(&VPC_NAME, "");
+    to.text(&SUBNET_NAME, "");
+    to.text(&VPC_CIDR, "");
+    to.text(&SUBNET_CIDR, "");
+    to.number(&IS_LUCKY, 0);
+    to.optional(&MAINTAIN_STATUS, None);
+    to.optional(&MAINTAIN_MESSAGE, None);
+}
+
+fn by_key(tags: &[Tag]) -> BTreeMap<&str, Vec<&str>> {
+    let mut by_key: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for tag in tags {
+        by_key.entry(tag.key.as_str()).or_default().push(tag.value.as_str());
+    }
+    by_key
+}
+
+/// Contract 4.5.
+pub(super) fn agents(page: &Page<AgentStatus>, to: &mut Object<'_>) {
+    to.number(&TOTAL, page.total);
+    to.objects(&AGENT_LIST, &page.items, |agent, to| {
+        to.text(&INSTANCE_ID, agent.instance.as_str());
+        to.number(&AGENT_STATUS, agent.presence as u64);
+        to.text(&AGENT_VERSION, &agent.version);
+        to.time(&LAST_SEEN, agent.last_seen);
+    });
+}
