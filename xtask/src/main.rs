@@ -45,6 +45,9 @@ enum Task {
     Agent,
     /// Check the static agent's size and what it uses while idle and connected over TLS.
     Footprint,
+    /// Write the documents that come from the API's tables anew: `docs/openapi.json` and the API
+    /// reference.
+    Docs,
     /// Compare which crate uses which with the checked-in list.
     Arrows {
         /// Write the list anew instead of comparing.
@@ -73,6 +76,9 @@ fn perform(task: Task) -> Result<ExitCode, Box<dyn Error>> {
         Task::Test => test::run(&workspace)?,
         Task::Agent => agent::run(&workspace)?,
         Task::Footprint => footprint::run(&workspace)?,
+        Task::Docs => command::succeed(
+            &mut workspace.cargo("run -q -p opencpm-api --example documents docs".split(' ')),
+        )?,
         Task::Arrows { bless } => arrows::run(&workspace, bless)?,
     }
     Ok(ExitCode::SUCCESS)

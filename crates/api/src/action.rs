@@ -14,11 +14,12 @@ mod parameter;
 mod table;
 mod tags;
 
-pub use kind::Kind;
+pub use kind::{Kind, MOST_ITEMS};
 pub use table::ACTIONS;
 
 pub(crate) use arguments::{Arguments, decode_form, decode_json};
 pub(crate) use input::{Change, Context, Input, What};
+pub(crate) use tags::names as tag_names;
 
 use opencpm_domain::Condition;
 

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::action::{Action, Dialect};
 use crate::answer::{self, Body, Output, Style};
 use crate::asked::Asked;
+use crate::document::openapi;
 use crate::judge::judge;
 use crate::service::Service;
 use crate::{Settings, body, v3};
@@ -61,6 +62,9 @@ impl Trail {
         self.client = asked.client.as_ref().filter(is_name).cloned();
     }
 }
+
+/// Where the OpenAPI document is.
+const DOCUMENT: &str = "/openapi.json";
 
 type Answered = Response<Body>;
 
@@ -120,6 +124,9 @@ impl Edge {
         let dialects = [Dialect::V2, Dialect::V3];
         Ok(match dialects.into_iter().find(|dialect| dialect.path() == path) {
             Some(dialect) => self.answer(dialect, request).await,
+            None if path == DOCUMENT && request.method() == Method::GET => {
+                json(StatusCode::OK, Body::from(openapi()))
+            }
             None => nothing_here(),
         })
     }
@@ -243,7 +250,8 @@ fn method_not_allowed(body: Body) -> Answered {
 fn nothing_here() -> Answered {
     let [v2, v3] = [Dialect::V2, Dialect::V3].map(Dialect::path);
     let text = format!(
-        "{{\"message\":\"there is nothing here; API 2.0 is at {v2}, API 3.0 at {v3} with POST\"}}"
+        "{{\"message\":\"there is nothing here; API 2.0 is at {v2}, API 3.0 at {v3} with POST, \
+         their description at {DOCUMENT}\"}}"
     );
     json(StatusCode::NOT_FOUND, Body::from(text))
 }

@@ -18,6 +18,7 @@ mod asked;
 mod body;
 mod carry_out;
 mod common;
+pub mod document;
 mod edge;
 mod form;
 mod json;

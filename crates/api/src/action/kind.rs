@@ -11,7 +11,7 @@ use super::{Action, Dialect};
 use crate::moment::Moment;
 
 /// A list holds at most so many values (contract 4.1).
-const MOST_ITEMS: usize = 100_000;
+pub const MOST_ITEMS: usize = 100_000;
 
 /// What the values of a parameter are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,7 +18,7 @@ const LONGEST_KEY: usize = 127;
 const LONGEST_VALUE: usize = 255;
 
 /// What the dialect calls the parts of a tag: the key, the values.
-pub(super) const fn names(dialect: Dialect) -> (&'static str, &'static str) {
+pub(crate) const fn names(dialect: Dialect) -> (&'static str, &'static str) {
     match dialect {
         Dialect::V2 => ("tagKey", "tagValues"),
         Dialect::V3 => ("TagKey", "TagValues"),

@@ -17,7 +17,7 @@ macro_rules! fields {
 macro_rules! shapes {
     ($($constant:ident: $name:literal, texts $texts:literal, [$($field:ident),*];)*) => {
         $(
-            #[doc = concat!("The fields of ", $name, ".")]
+            #[doc = concat!("The fields of `", $name, "`.")]
             pub(crate) static $constant: Shape =
                 Shape { name: $name, fields: &[$(&$field),*], texts_in_v2: $texts };
         )*
@@ -28,48 +28,48 @@ macro_rules! shapes {
 }
 
 shapes! {
-    NOTHING: "nothing", texts false, [];
-    ACCEPTED: "an accepted task", texts false, [TASK_ID];
-    RESULT: "a task's status", texts false, [STATUS, BY_INSTANCE, BY_RESOURCE];
-    DEVICE_RESULT: "a device's status", texts false, [INSTANCE_ID, STATUS, REASON_TEXT, ADVICE_V2];
-    NOTE: "a note", texts false, [NOTE_CODE, NOTE_TEXT];
-    DEVICES: "devices", texts false, [TOTAL, DEVICE_LIST, SERVER_TIMESTAMP];
-    DEVICE: "a device", texts true, [
+    NOTHING: "Nothing", texts false, [];
+    ACCEPTED: "AcceptedTask", texts false, [TASK_ID];
+    RESULT: "TaskStatus", texts false, [STATUS, BY_INSTANCE, BY_RESOURCE];
+    DEVICE_RESULT: "DeviceResult", texts false, [INSTANCE_ID, STATUS, REASON_TEXT, ADVICE_V2];
+    NOTE: "Note", texts false, [NOTE_CODE, NOTE_TEXT];
+    DEVICES: "DeviceList", texts false, [TOTAL, DEVICE_LIST, SERVER_TIMESTAMP];
+    DEVICE: "Device", texts true, [
         INSTANCE_ID, VPC_NUMBER, SUBNET_NUMBER, VPC, SUBNET, LAN_IP, WAN_IP, DEVICE_STATUS,
         OPERATE_STATUS, OS_TYPE_ID, RAID_ID, ALIAS, APP_ID, ZONE_NUMBER, ZONE, PROJECT_ID,
         DELIVER_TIME, DEADLINE, IS_VPC_GATEWAY, AUTO_RENEW, DEVICE_CLASS, DEVICE_CLASS_CODE,
         TAG_DETAIL, TAGS, PAY_MODE, DHCP_IP, VPC_NAME, SUBNET_NAME, VPC_CIDR, SUBNET_CIDR,
         IS_LUCKY, MAINTAIN_STATUS, MAINTAIN_MESSAGE
     ];
-    TAG: "a tag", texts false, [TAG_KEY, TAG_VALUE];
-    TAG_V3: "a tag with its values", texts false, [TAG_KEY_V3, TAG_VALUES];
-    AGENTS: "agents", texts false, [TOTAL, AGENT_LIST];
-    AGENT: "an agent", texts false, [INSTANCE_ID, AGENT_STATUS, AGENT_VERSION, LAST_SEEN];
-    LOG: "the operation log", texts false, [LOG_TOTAL, LOGS];
-    LOG_ENTRY: "an entry of the log", texts true, [
+    TAG: "Tag", texts false, [TAG_KEY, TAG_VALUE];
+    TAG_V3: "TagWithValues", texts false, [TAG_KEY_V3, TAG_VALUES];
+    AGENTS: "AgentList", texts false, [TOTAL, AGENT_LIST];
+    AGENT: "Agent", texts false, [INSTANCE_ID, AGENT_STATUS, AGENT_VERSION, LAST_SEEN];
+    LOG: "OperationLog", texts false, [LOG_TOTAL, LOGS];
+    LOG_ENTRY: "LogEntry", texts true, [
         LOG_ID, INSTANCE_ID, TASK_ID, LOG_APP_ID, TASK_NAME, TASK_DESCRIPTION, START_TIME,
         END_TIME, LOG_STATUS, OP_UIN, MEMO
     ];
-    TASK: "a task", texts false, [
+    TASK: "Task", texts false, [
         TASK_ID, APP_ID, OP_UIN, TASK_NAME, START_TIME, TASK_DEADLINE, STATUS, TASK_DEVICES
     ];
-    TASK_DEVICE: "a device of a task", texts false, [
+    TASK_DEVICE: "TaskDevice", texts false, [
         INSTANCE_ID, JOB_ID, STATUS, ATTEMPTS, END_TIME_OR_EMPTY, APPLY_TIME, CORRECTED, REASON,
         ADVICE
     ];
-    VERIFICATION: "what a second look at a task found", texts false,
+    VERIFICATION: "Verification", texts false,
         [TASK_ID, VERIFIED, VERIFIED_DEVICES];
-    VERIFIED_DEVICE: "what a second look at a device found", texts false,
+    VERIFIED_DEVICE: "VerifiedDevice", texts false,
         [INSTANCE_ID, VERIFIED, FINDING];
-    ACCOUNTS: "accounts", texts false, [TOTAL, ACCOUNT_LIST];
-    ACCOUNT: "an account", texts false, [APP_ID, NAME, BLOCKED];
-    NEW_KEY: "a new key", texts false, [SECRET_ID, SECRET_KEY];
-    KEYS: "keys", texts false, [TOTAL, KEY_LIST];
-    KEY: "a key", texts false, [
+    ACCOUNTS: "AccountList", texts false, [TOTAL, ACCOUNT_LIST];
+    ACCOUNT: "Account", texts false, [APP_ID, NAME, BLOCKED];
+    NEW_KEY: "NewKey", texts false, [SECRET_ID, SECRET_KEY];
+    KEYS: "KeyList", texts false, [TOTAL, KEY_LIST];
+    KEY: "Key", texts false, [
         SECRET_ID, APP_ID, UIN, ADMIN, ACTIONS, TEMPORARY, EXPIRE_TIME, DISABLED, CREATE_TIME
     ];
-    NEW_DEVICE: "a new device", texts false, [INSTANCE_ID];
-    TOKEN: "an enrolment token", texts false, [ENROLMENT_TOKEN, EXPIRE_TIME];
+    NEW_DEVICE: "NewDevice", texts false, [INSTANCE_ID];
+    TOKEN: "EnrolmentToken", texts false, [ENROLMENT_TOKEN, EXPIRE_TIME];
 }
 
 fields! {
