@@ -103,7 +103,7 @@ impl Deployment {
             trust: Arc::clone(&trust),
             settings: Settings { gateways: vec!["localhost:1".to_owned()], ..Settings::default() },
             proofs: Default::default(),
-            slots: Default::default(),
+            cores: Default::default(),
         });
         let caller = known_key(&api, &key.secret_id).await.unwrap().caller;
         let role = GatewayRole { store, queue, clock, random, trust, gateways: Vec::new() };

@@ -29,6 +29,7 @@ pub mod keyring;
 
 // What they share.
 pub mod authentic;
+pub mod cores;
 pub mod port;
 mod refusal;
 pub mod report_proof;

@@ -32,13 +32,11 @@ pub async fn operation_log(
     check_owned(role, caller, &request.instance).await?;
     let LogRequest { instance, from, before, offset, limit } = request;
     let query = LogQuery { account: caller.app_id, instance, from, before, offset, limit };
-    let mut page = role.store.log(&query).await.map_err(store_refusal)?;
-    let mut jobs: Vec<_> = page.items.iter().map(|entry| entry.job.clone()).collect();
-    prove_successes(role, &mut jobs).await.map_err(store_refusal)?;
-    for (entry, job) in page.items.iter_mut().zip(jobs) {
-        entry.job = job;
-    }
-    Ok(page)
+    let page = role.store.log(&query).await.map_err(store_refusal)?;
+    let (tasks, jobs): (Vec<_>, _) = page.items.into_iter().map(|e| (e.task, e.job)).unzip();
+    let jobs = prove_successes(role, jobs).await?;
+    let entries = tasks.into_iter().zip(jobs).map(|(task, job)| LogEntry { task, job });
+    Ok(Page { total: page.total, items: entries.collect() })
 }
 
 async fn check_owned(

@@ -4,23 +4,21 @@
 //! may hide a success, but cannot invent one.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use opencpm_domain::{Advice, Generation, InstanceId, JobId, JobState, Reason, Verdict};
+use opencpm_domain::{Advice, Generation, InstanceId, JobId, JobState, Reason, Refusal, Verdict};
 use opencpm_protocol::report::Report;
 use opencpm_protocol::sign::Signed;
 
 use crate::authentic::check_job;
-use crate::port::StoreError;
-use crate::role::ApiRole;
+use crate::port::Keys;
+use crate::refusal::store_refusal;
+use crate::role::{ApiRole, Trust};
 use crate::row::{DeviceKey, JobRow};
 
 /// Above this many remembered verdicts the memory starts anew. Twice the largest task: with less,
 /// each look at such a task would check it all again. About 20 MiB.
 const MOST_REMEMBERED: usize = 200_000;
-
-/// So many signatures are checked at a stretch: some milliseconds.
-const PROOFS_AT_A_TIME: usize = 64;
 
 /// Jobs whose report this process has checked: a digest of the row that was checked, and what the
 /// report says besides.
@@ -62,65 +60,76 @@ pub enum ProofError {
 /// Checks every success among the rows. A proven one is told as the report tells it; one that is
 /// not proven becomes a failure with reason `report_unverified`. One statement, whatever the
 /// number of rows.
-pub async fn prove_successes(role: &ApiRole, rows: &mut [JobRow]) -> Result<(), StoreError> {
-    let known = role.proofs.known(rows);
+pub async fn prove_successes(role: &ApiRole, rows: Vec<JobRow>) -> Result<Vec<JobRow>, Refusal> {
+    let mut known = role.proofs.known(&rows);
     let unknown = rows.iter().filter(|row| is_success(row) && !known.contains_key(&row.job));
-    let keys: HashSet<_> = unknown.map(key_of).collect();
-    let keys = identity_keys(role, keys).await?;
-    let mut checked = 0;
-    for row in rows.iter_mut().filter(|row| is_success(row)) {
-        if let Some(advice) = known.get(&row.job) {
-            believe(row, advice.clone());
-            continue;
-        }
-        pause(&mut checked).await;
-        match check(role, row, keys.get(&key_of(row))) {
-            Ok(advice) => {
-                role.proofs.remember(row, advice.clone());
-                believe(row, advice);
+    let keys = identity_keys(role, unknown.map(key_of).collect()).await?;
+    let items: Vec<_> = rows
+        .into_iter()
+        .map(|row| {
+            let (known, key) = (known.remove(&row.job), keys.get(&key_of(&row)).cloned());
+            (row, known, key)
+        })
+        .collect();
+    let checker = Checker::new(role);
+    let checked = role.cores.spread(items, move |(row, known, key)| {
+        let (is_new, proof) = match known {
+            _ if !is_success(&row) => return (row, None),
+            Some(advice) => (false, Ok(advice)),
+            None => (true, checker.check(&row, key.as_ref())),
+        };
+        (row, Some((is_new, proof)))
+    });
+    Ok(checked.await?.into_iter().map(|(row, proof)| judged(role, row, proof)).collect())
+}
+
+/// The row as it is told. A new proof is remembered.
+fn judged(
+    role: &ApiRole,
+    mut row: JobRow,
+    proof: Option<(bool, Result<Vec<Advice>, ProofError>)>,
+) -> JobRow {
+    match proof {
+        None => {}
+        Some((is_new, Ok(advice))) => {
+            if is_new {
+                role.proofs.remember(&row, advice.clone());
             }
-            Err(error) => disbelieve(row, error),
+            believe(&mut row, advice);
         }
+        Some((_, Err(error))) => disbelieve(&mut row, error),
     }
-    Ok(())
+    row
 }
 
 /// The same for all rows of a task. Where devices were taken out of it, no success is believed:
 /// what is left would make the task look better than it is.
-pub async fn prove_task(role: &ApiRole, rows: &mut [JobRow]) -> Result<(), StoreError> {
-    prove_successes(role, rows).await?;
+pub async fn prove_task(role: &ApiRole, rows: Vec<JobRow>) -> Result<Vec<JobRow>, Refusal> {
+    let mut rows = prove_successes(role, rows).await?;
     let all = rows.len();
     for row in rows.iter_mut().filter(|row| is_success(row)) {
         if let Err(error) = check_complete(row, all) {
             disbelieve(row, error);
         }
     }
-    Ok(())
+    Ok(rows)
 }
 
 /// Checks the successes of a task anew, remembering nothing.
 pub async fn verify(
     role: &ApiRole,
-    rows: &[JobRow],
-) -> Result<Vec<(InstanceId, Result<(), ProofError>)>, StoreError> {
-    let successes = || rows.iter().filter(|row| is_success(row));
-    let keys = identity_keys(role, successes().map(key_of).collect()).await?;
-    let (mut checked, mut verdicts) = (0, Vec::new());
-    for row in successes() {
-        pause(&mut checked).await;
-        let proven = check(role, row, keys.get(&key_of(row)));
-        let verdict = proven.and_then(|_| check_complete(row, rows.len()));
-        verdicts.push((row.instance.clone(), verdict));
-    }
-    Ok(verdicts)
-}
-
-/// Lets others have their turn now and then: a hundred thousand proofs take seconds.
-async fn pause(checked: &mut usize) {
-    *checked += 1;
-    if checked.is_multiple_of(PROOFS_AT_A_TIME) {
-        tokio::task::yield_now().await;
-    }
+    rows: Vec<JobRow>,
+) -> Result<Vec<(InstanceId, Result<(), ProofError>)>, Refusal> {
+    let all = rows.len();
+    let successes: Vec<_> = rows.into_iter().filter(is_success).collect();
+    let keys = identity_keys(role, successes.iter().map(key_of).collect()).await?;
+    let checker = Checker::new(role);
+    let verdict = move |row: JobRow| {
+        let proven = checker.check(&row, keys.get(&key_of(&row)));
+        let verdict = proven.and_then(|_| check_complete(&row, all));
+        (row.instance, verdict)
+    };
+    role.cores.spread(successes, verdict).await
 }
 
 type KeyName = (InstanceId, Generation);
@@ -128,34 +137,47 @@ type KeyName = (InstanceId, Generation);
 async fn identity_keys(
     role: &ApiRole,
     wanted: HashSet<KeyName>,
-) -> Result<HashMap<KeyName, DeviceKey>, StoreError> {
+) -> Result<HashMap<KeyName, DeviceKey>, Refusal> {
     if wanted.is_empty() {
         return Ok(HashMap::new());
     }
-    let keys = role.store.device_keys(&wanted.into_iter().collect::<Vec<_>>()).await?;
+    let wanted: Vec<_> = wanted.into_iter().collect();
+    let keys = role.store.device_keys(&wanted).await.map_err(store_refusal)?;
     Ok(keys.into_iter().map(|k| ((k.instance.clone(), k.identity.generation), k)).collect())
 }
 
-/// Checks one success; the advice that its report gives.
-fn check(role: &ApiRole, row: &JobRow, key: Option<&DeviceKey>) -> Result<Vec<Advice>, ProofError> {
-    check_job(&*role.keys, row).map_err(|_| ProofError::Row)?;
-    let key = key.ok_or(ProofError::Key)?;
-    role.trust.authenticity().device_key(key).map_err(|_| ProofError::Key)?;
-    let kept = row.report.as_deref().ok_or(ProofError::Missing)?;
-    let signed = Signed::<Report>::from_bytes(kept).map_err(|_| ProofError::Unreadable)?;
-    let report = signed.verify(&key.identity.key).map_err(|_| ProofError::Signature)?;
-    let fits = report.deployment == role.trust.deployment()
-        && report.instance == row.instance
-        && report.identity_generation == row.identity_generation
-        && report.job == row.job
-        && report.sequence == row.sequence;
-    match (report.verdict(), &row.state) {
-        (Verdict::Applied { at, advice }, JobState::Succeeded { applied, .. })
-            if fits && at == *applied =>
-        {
-            Ok(advice)
+/// What a check needs of its process.
+struct Checker {
+    keys: Arc<dyn Keys>,
+    trust: Arc<Trust>,
+}
+
+impl Checker {
+    fn new(role: &ApiRole) -> Self {
+        Self { keys: Arc::clone(&role.keys), trust: Arc::clone(&role.trust) }
+    }
+
+    /// Checks one success; the advice that its report gives.
+    fn check(&self, row: &JobRow, key: Option<&DeviceKey>) -> Result<Vec<Advice>, ProofError> {
+        check_job(&*self.keys, row).map_err(|_| ProofError::Row)?;
+        let key = key.ok_or(ProofError::Key)?;
+        self.trust.authenticity().device_key(key).map_err(|_| ProofError::Key)?;
+        let kept = row.report.as_deref().ok_or(ProofError::Missing)?;
+        let signed = Signed::<Report>::from_bytes(kept).map_err(|_| ProofError::Unreadable)?;
+        let report = signed.verify(&key.identity.key).map_err(|_| ProofError::Signature)?;
+        let fits = report.deployment == self.trust.deployment()
+            && report.instance == row.instance
+            && report.identity_generation == row.identity_generation
+            && report.job == row.job
+            && report.sequence == row.sequence;
+        match (report.verdict(), &row.state) {
+            (Verdict::Applied { at, advice }, JobState::Succeeded { applied, .. })
+                if fits && at == *applied =>
+            {
+                Ok(advice)
+            }
+            _ => Err(ProofError::Other),
         }
-        _ => Err(ProofError::Other),
     }
 }
 

@@ -2,6 +2,7 @@
 //! every one of them (contract 7.1, steps 10 to 12, and the rule for several bad devices).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use opencpm_domain::{
     Condition, InstanceId, Refusal, ResetRefusal, Sequence, Span, check_reset_allowed,
@@ -12,7 +13,7 @@ use opencpm_protocol::sign::Signed;
 
 use crate::authentic::NotAuthentic;
 use crate::authenticate::Caller;
-use crate::role::Trust;
+use crate::role::{ApiRole, Trust};
 use crate::row::{Binding, Connection, DeviceAuthority, Identity, ResetCandidate, ResetCandidates};
 
 /// A gateway that was lost for less time than this may be back in a moment (9008 rather than
@@ -39,20 +40,25 @@ pub struct ResetTarget {
 /// The targets in the order of the request, or one refusal that names every bad device. With
 /// several, the first that applies of not found, wrong state, gateway lost, agent not alive
 /// answers.
-pub fn check_candidates(
+pub(crate) async fn check_candidates(
+    role: &ApiRole,
     caller: &Caller,
-    trust: &Trust,
     instances: &[InstanceId],
     candidates: ResetCandidates,
 ) -> Result<Vec<ResetTarget>, Refusal> {
     let ResetCandidates { now, any_gateway_alive, devices, .. } = candidates;
     let mut found: HashMap<_, _> =
         devices.into_iter().map(|d| (d.authority.instance.clone(), d)).collect();
+    let asked: Vec<_> = instances.iter().map(|instance| found.remove(instance)).collect();
+    let (caller, trust) = (caller.clone(), Arc::clone(&role.trust));
+    // Two signatures for each device.
+    let checked = role
+        .cores
+        .spread(asked, move |device| check_device(&caller, &trust, device, now, any_gateway_alive));
     let mut targets = Vec::with_capacity(instances.len());
     let mut bad: Vec<(&InstanceId, Condition, String)> = Vec::new();
-    for instance in instances {
-        let device = found.remove(instance);
-        match check_device(caller, trust, device, now, any_gateway_alive) {
+    for (instance, checked) in instances.iter().zip(checked.await?) {
+        match checked {
             Ok(target) => targets.push(target),
             Err((condition, why)) => bad.push((instance, condition, why)),
         }

@@ -68,7 +68,7 @@ async fn accept(
         issued_at: now,
         not_after: not_after(now, role.settings.job_deadline),
     });
-    let jobs = seal_jobs(&role.slots, &batch, task, targets).await?;
+    let jobs = seal_jobs(&role.cores, &batch, task, targets).await?;
     let proposed = NewTask {
         task,
         account: caller.app_id,
@@ -124,7 +124,7 @@ async fn targets(
 ) -> Result<(Vec<ResetTarget>, Option<TaskId>), Refusal> {
     let candidates = role.store.reset_candidates(instances).await.map_err(store_refusal)?;
     let last_task = candidates.last_task;
-    let targets = check_candidates(caller, &role.trust, instances, candidates)?;
+    let targets = check_candidates(role, caller, instances, candidates).await?;
     Ok((targets, last_task))
 }
 
@@ -136,7 +136,7 @@ async fn seal_anew(
     changed: Vec<InstanceId>,
 ) -> Result<(), Refusal> {
     let (targets, _) = targets(role, caller, &changed).await?;
-    let anew = seal_jobs(&role.slots, batch, task.task, targets).await?;
+    let anew = seal_jobs(&role.cores, batch, task.task, targets).await?;
     let mut anew: HashMap<_, _> = anew.into_iter().map(|j| (j.instance.clone(), j)).collect();
     for job in &mut task.jobs {
         if let Some(replacement) = anew.remove(&job.instance) {

@@ -8,9 +8,9 @@ use opencpm_protocol::sign::{SignatureError, Signed};
 use opencpm_protocol::statement::TrustStatement;
 
 use crate::authentic::Authenticity;
+use crate::cores::Cores;
 use crate::port::{Clock, DeploymentRow, Keys, Queue, Random, Store};
 use crate::report_proof::Proofs;
-use crate::seal_jobs::SealingSlots;
 
 /// Accepts requests. The only role that holds the deployment's secret keys.
 pub struct ApiRole {
@@ -30,8 +30,8 @@ pub struct ApiRole {
     pub settings: Settings,
     /// Reports that this process has checked already.
     pub proofs: Proofs,
-    /// How much this process seals at once.
-    pub slots: SealingSlots,
+    /// For heavy work.
+    pub cores: Cores,
 }
 
 /// Holds the agents' connections. Cannot seal, forge a row or read a key's secret.

@@ -110,8 +110,11 @@ pub(super) fn in_json(parameter: &Parameter) -> Value {
     schema
 }
 
+/// Names, or patterns of names, each with its schema.
+type Schemas = Vec<(String, Value)>;
+
 /// A parameter in a form: its properties, and the patterns of further ones.
-pub(super) fn in_form(parameter: &Parameter) -> (Vec<(String, Value)>, Vec<(String, Value)>) {
+pub(super) fn in_form(parameter: &Parameter) -> (Schemas, Schemas) {
     let Parameter { name, kind, meaning, .. } = parameter;
     let mut schema = one(*kind, Dialect::V2);
     if *kind == Kind::Tags {

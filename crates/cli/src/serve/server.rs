@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use opencpm_api::{Edge, Listener};
 use opencpm_gateway::Gateway;
+use opencpm_operations::cores::Cores;
 use opencpm_operations::port::{Clock, Queue, Random, Store};
 use opencpm_operations::report_proof::Proofs;
 use opencpm_operations::role::{ApiRole, GatewayRole, Settings, Trust};
-use opencpm_operations::seal_jobs::SealingSlots;
 use opencpm_queue::EmbeddedQueue;
 use opencpm_store::SqliteStore;
 use tokio::net::TcpListener;
@@ -207,7 +207,7 @@ impl Shared {
             trust: Arc::clone(&self.trust),
             settings: self.settings.clone(),
             proofs: Proofs::default(),
-            slots: SealingSlots::default(),
+            cores: Cores::default(),
         }
     }
 

@@ -69,10 +69,10 @@ async fn a_report_that_another_key_signed_proves_nothing() {
     let world = World::new().await;
     let (mut machine, task) = success(&world).await;
     machine.identity = Machine::new().identity;
-    let job = world.job(task).await;
-    let claim = opencpm_protocol::sign::Signed::<opencpm_protocol::report::Report>::from_bytes(
-        &job.report.unwrap(),
-    );
+    let (_, jobs) = world.api.store.task(task).await.unwrap().unwrap();
+    let kept = jobs[0].report.as_deref().unwrap();
+    let claim =
+        opencpm_protocol::sign::Signed::<opencpm_protocol::report::Report>::from_bytes(kept);
     let claim = claim.unwrap().read_unverified().unwrap();
     let forged = opencpm_protocol::sign::Signed::sign(&claim, &machine.identity).to_bytes();
     let update = sqlx::query("UPDATE job SET report = ?1").bind(forged);

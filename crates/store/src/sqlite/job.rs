@@ -18,8 +18,8 @@ pub(super) async fn task(
         query("SELECT id AS task, account, action, uin, created, deadline FROM task WHERE id = ?1");
     let Some(row) = session.row(select.bind(number(task.get()))).await? else { return Ok(None) };
     let select = query("SELECT * FROM job WHERE task = ?1 ORDER BY position");
-    let jobs = session.rows(select.bind(number(task.get()))).await?;
-    Ok(Some((load_task(&row)?, load_jobs(&jobs)?)))
+    let jobs = session.read_each(select.bind(number(task.get())), load_job).await?;
+    Ok(Some((load_task(&row)?, jobs)))
 }
 
 pub(super) async fn log(

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use futures_util::TryStreamExt;
 use opencpm_operations::port::StoreError;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Connection, Sqlite, SqliteConnection, Transaction};
@@ -66,6 +67,21 @@ impl Session {
     /// All rows of an answer.
     pub(super) async fn rows(&mut self, query: Query<'_>) -> Result<Vec<SqliteRow>, StoreError> {
         query.fetch_all(self.connection()).await.map_err(store_error)
+    }
+
+    /// What each row of an answer stands for. A row takes some KiB until it is read: where there
+    /// may be a hundred thousand of them, only one at a time may wait.
+    pub(super) async fn read_each<T>(
+        &mut self,
+        query: Query<'_>,
+        load: impl Fn(&SqliteRow) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut rows = query.fetch(self.connection());
+        let mut all = Vec::new();
+        while let Some(row) = rows.try_next().await.map_err(store_error)? {
+            all.push(load(&row)?);
+        }
+        Ok(all)
     }
 
     /// The one row of an answer, or none.
