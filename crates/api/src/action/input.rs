@@ -6,12 +6,14 @@ use opencpm_domain::{
 use opencpm_operations::administer::{NewApiKey, NewDevice, NewEnrolmentToken};
 use opencpm_operations::operation_log::LogRequest;
 use opencpm_operations::reset_password::ResetPassword;
-use opencpm_operations::row::{Attributes, DeviceOrder, DeviceQuery, DeviceSort, Scope, Unique};
+use opencpm_operations::row::{
+    AttributeChanges, Attributes, DeviceOrder, DeviceQuery, DeviceSort, Scope, Unique,
+};
 
 use super::parameter::*;
 use super::{Arguments, Operation, Parameter};
 use crate::moment::Moment;
-use crate::service::{AgentRequest, AttributeChanges};
+use crate::service::AgentRequest;
 
 /// A list without `limit` (contract 4.3).
 const DEFAULT_LIMIT: u64 = 20;
@@ -242,12 +244,13 @@ fn attribute_changes(given: &Arguments) -> AttributeChanges {
         subnet_id: given.integer(&SUBNET_ID),
         un_vpc_id: given.text(&UN_VPC_ID),
         un_subnet_id: given.text(&UN_SUBNET_ID),
-        deliver_time: given.moment(&DELIVER_TIME).map(|m| m.from),
-        deadline: given.moment(&DEADLINE).map(|m| m.from),
+        deliver_time: given.moment(&DELIVER_TIME).map(|m| Some(m.from)),
+        deadline: given.moment(&DEADLINE).map(|m| Some(m.from)),
         is_vpc_gateway: given.flag(&IS_VPC_GATEWAY),
         auto_renew: given.flag(&AUTO_RENEW),
         device_class: given.text(&DEVICE_CLASS),
         device_class_code: given.text(&DEVICE_CLASS_CODE),
+        tags: None,
     }
 }
 

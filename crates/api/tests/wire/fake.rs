@@ -3,7 +3,7 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use opencpm_api::action::Operation;
-use opencpm_api::service::{AgentRequest, AttributeChanges, Service};
+use opencpm_api::service::{AgentRequest, Service};
 use opencpm_domain::{
     Advice, AppId, Condition, InstanceId, JobId, JobState, Reason, Refusal, SecretId, Sequence,
     TaskId, Timestamp, Uin,
@@ -19,8 +19,8 @@ use opencpm_operations::operation_result::{OperationResult, TaskVerification};
 use opencpm_operations::report_proof::ProofError;
 use opencpm_operations::reset_password::ResetPassword;
 use opencpm_operations::row::{
-    Account, ApiKey, Attributes, Connection, Device, DeviceAuthority, DeviceQuery, JobRow,
-    LogEntry, Page, Scope, TaskRow, Unique,
+    Account, ApiKey, AttributeChanges, Attributes, Connection, Device, DeviceAuthority,
+    DeviceQuery, JobRow, LogEntry, Page, Scope, TaskRow, Unique,
 };
 use opencpm_protocol::key::KeyId;
 use opencpm_protocol::seal::Verb;

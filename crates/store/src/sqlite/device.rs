@@ -80,6 +80,15 @@ pub(super) async fn device_of_identity(
     row.as_ref().map(load_device).transpose()
 }
 
+pub(super) async fn device_in_any_account(
+    session: &mut Session,
+    instance: &InstanceId,
+) -> Result<Option<Device>, StoreError> {
+    let select = query(select_device!("WHERE device.instance = ?1"));
+    let row = session.row(select.bind(instance.as_str())).await?;
+    row.as_ref().map(load_device).transpose()
+}
+
 pub(super) async fn put_sealing_keys(
     session: &mut Session,
     keys: Vec<(InstanceId, Generation, Sealing)>,

@@ -3,7 +3,8 @@
 use opencpm_domain::{DeviceStatus, Ending, Generation, OperateStatus, Timestamp};
 use opencpm_operations::port::{AdminChange, Administered, Change};
 use opencpm_operations::row::{
-    Attributes, Connection, Device, DeviceAuthority, FirstUse, JobChange, Tag, Unique,
+    AttributeChanges, Attributes, Connection, Device, DeviceAuthority, FirstUse, JobChange, Tag,
+    Unique,
 };
 
 use super::world::{
@@ -119,9 +120,22 @@ pub(crate) async fn attributes_are_read_as_they_were_written(world: &mut World) 
     world.administer(Change::CreateDevice(Box::new(device.clone()))).await;
     assert_eq!(world.device(&id("cpm-1")).await, device);
     let attributes = unusual_attributes();
-    let change = Change::ModifyAttributes(id("cpm-1"), Box::new(attributes.clone()));
+    let change = Change::ModifyAttributes(id("cpm-1"), Box::new(attributes.clone().into()));
     assert_eq!(world.administer(change).await, Administered::Done);
     assert_eq!(world.device(&id("cpm-1")).await, Device { attributes, ..device });
+}
+
+pub(crate) async fn of_two_changes_at_once_neither_undoes_the_other(world: &mut World) {
+    world.administer(Change::CreateDevice(Box::new(ahead("cpm-1")))).await;
+    let change =
+        |changes| world.administer(Change::ModifyAttributes(id("cpm-1"), Box::new(changes)));
+    let alias = AttributeChanges { alias: Some("web-1".into()), ..<_>::default() };
+    let address = AttributeChanges { lan_ip: Some("10.0.0.1".into()), ..<_>::default() };
+    let done = futures_util::future::join(change(alias), change(address)).await;
+    assert_eq!(done, (Administered::Done, Administered::Done));
+    let expected =
+        Attributes { alias: "web-1".into(), lan_ip: "10.0.0.1".into(), ..Attributes::default() };
+    assert_eq!(world.device(&id("cpm-1")).await.attributes, expected);
 }
 
 pub(crate) async fn a_retired_device_keeps_no_open_job(world: &mut World) {

@@ -43,6 +43,7 @@ macro_rules! suite {
                 a_replayed_request_changes_nothing
                 keys_are_listed_of_one_account_or_of_all
                 attributes_are_read_as_they_were_written
+                of_two_changes_at_once_neither_undoes_the_other
                 a_retired_device_keeps_no_open_job
                 an_outdated_signature_is_not_written;
             device_lists:

@@ -1,0 +1,100 @@
+use opencpm_domain::{DeviceStatus, OperateStatus, Timestamp};
+
+macro_rules! attributes {
+    ($($(#[$doc:meta])* $field:ident: $type:ty $(= $default:expr)?;)*) => {
+        /// What the contract's answers tell of a device (contract 4.3) and an administrator may
+        /// edit. Unknown: empty text, 0, `None`.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct Attributes {
+            $($(#[$doc])* pub $field: $type,)*
+        }
+
+        impl Default for Attributes {
+            /// A device in operation and running, of which nothing else is known.
+            fn default() -> Self {
+                Self { $($field: attributes!(@default $($default)?),)* }
+            }
+        }
+
+        /// New values of a device's attributes; `None` leaves one as it is.
+        #[derive(Clone, Debug, PartialEq, Eq, Default)]
+        pub struct AttributeChanges {
+            $(
+                #[doc = concat!("As [`Attributes::", stringify!($field), "`].")]
+                pub $field: Option<$type>,
+            )*
+        }
+
+        impl AttributeChanges {
+            /// Replaces what is given.
+            pub fn apply(self, attributes: &mut Attributes) {
+                $(if let Some(value) = self.$field { attributes.$field = value; })*
+            }
+        }
+
+        impl From<Attributes> for AttributeChanges {
+            /// Replaces everything.
+            fn from(attributes: Attributes) -> Self {
+                Self { $($field: Some(attributes.$field),)* }
+            }
+        }
+    };
+    (@default) => { Default::default() };
+    (@default $value:expr) => { $value };
+}
+
+attributes! {
+    /// For people; searched as a substring.
+    alias: String;
+    /// Address in the private network.
+    lan_ip: String;
+    /// Public address.
+    wan_ip: String;
+    /// Management address.
+    mgt_ip: String;
+    /// Where it is in its life.
+    device_status: DeviceStatus = DeviceStatus::InOperation;
+    /// What is being done to it; never `ResettingPassword`.
+    operate_status: OperateStatus = OperateStatus::Running;
+    /// Operating system, as a number.
+    os_type_id: u64;
+    /// RAID, as a number.
+    raid_id: u64;
+    /// Zone, as a number (2.0).
+    zone_id: u64;
+    /// Zone, as text (3.0).
+    zone: String;
+    /// Project.
+    project_id: u64;
+    /// Network, old number.
+    vpc_id: u64;
+    /// Subnet, old number.
+    subnet_id: u64;
+    /// Network.
+    un_vpc_id: String;
+    /// Subnet.
+    un_subnet_id: String;
+    /// Delivered to its account.
+    deliver_time: Option<Timestamp>;
+    /// Paid until.
+    deadline: Option<Timestamp>;
+    /// Is a gateway of its network.
+    is_vpc_gateway: bool;
+    /// Renewed without asking.
+    auto_renew: bool;
+    /// Class, old name.
+    device_class: String;
+    /// Class.
+    device_class_code: String;
+    /// Labels.
+    tags: Vec<Tag>;
+}
+
+/// A label of a device. A key may have several values.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tag {
+    /// Name.
+    pub key: String,
+    /// Value.
+    pub value: String,
+}
