@@ -1,6 +1,6 @@
-//! What a device is and does (contract section 5), and when it may be reset.
+//! What a device is and does (contract sections 4.3 and 5), and when it may be reset.
 
-/// A number that is no status of the contract.
+/// A number that the contract does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0} is not a known status")]
 pub struct UnknownStatus(pub u8);
@@ -83,6 +83,46 @@ statuses! {
         ImageFailed = 21, "image failed";
         FailedToBeReinstalled = 23, "failed, to be reinstalled";
         NoSparePart = 24, "no spare part, to be returned";
+    }
+}
+
+statuses! {
+    /// How a device is paid for (contract 4.3).
+    PayMode {
+        Unknown = 0, "unknown";
+        Prepaid = 1, "prepaid";
+        Postpaid = 2, "postpaid";
+        Changing = 3, "changing";
+    }
+}
+
+/// Whether a device is under maintenance (contract 4.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MaintainStatus {
+    /// It is.
+    Maintain,
+    /// It is, and this ends soon.
+    WillExpire,
+    /// It is no longer.
+    Expire,
+}
+
+impl MaintainStatus {
+    /// Every status.
+    pub const ALL: [Self; 3] = [Self::Maintain, Self::WillExpire, Self::Expire];
+
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Maintain => "Maintain",
+            Self::WillExpire => "WillExpire",
+            Self::Expire => "Expire",
+        }
+    }
+
+    /// The status with this name; case matters.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.name() == name)
     }
 }
 

@@ -171,6 +171,7 @@ fn device_query(given: &Arguments) -> Result<DeviceQuery, Refusal> {
         },
         offset: given.integer(&OFFSET).unwrap_or(0),
         limit: given.integer(&LIMIT).unwrap_or(DEFAULT_LIMIT),
+        ..DeviceQuery::default()
     })
 }
 
@@ -250,7 +251,7 @@ fn attribute_changes(given: &Arguments) -> AttributeChanges {
         auto_renew: given.flag(&AUTO_RENEW),
         device_class: given.text(&DEVICE_CLASS),
         device_class_code: given.text(&DEVICE_CLASS_CODE),
-        tags: None,
+        ..AttributeChanges::default()
     }
 }
 

@@ -1,4 +1,4 @@
-use opencpm_domain::{DeviceStatus, OperateStatus, Timestamp};
+use opencpm_domain::{DeviceStatus, MaintainStatus, OperateStatus, PayMode, Timestamp};
 
 macro_rules! attributes {
     ($($(#[$doc:meta])* $field:ident: $type:ty $(= $default:expr)?;)*) => {
@@ -44,7 +44,7 @@ macro_rules! attributes {
 }
 
 attributes! {
-    /// For people; searched as a substring.
+    /// For people; searched as a substring or by its beginning.
     alias: String;
     /// Address in the private network.
     lan_ip: String;
@@ -52,6 +52,8 @@ attributes! {
     wan_ip: String;
     /// Management address.
     mgt_ip: String;
+    /// Address that DHCP gives it.
+    dhcp_ip: String;
     /// Where it is in its life.
     device_status: DeviceStatus = DeviceStatus::InOperation;
     /// What is being done to it; never `ResettingPassword`.
@@ -72,21 +74,39 @@ attributes! {
     subnet_id: u64;
     /// Network.
     un_vpc_id: String;
+    /// Network, its name.
+    vpc_name: String;
+    /// Network, its range of addresses.
+    vpc_cidr: String;
     /// Subnet.
     un_subnet_id: String;
+    /// Subnet, its name.
+    subnet_name: String;
+    /// Subnet, its range of addresses.
+    subnet_cidr: String;
     /// Delivered to its account.
     deliver_time: Option<Timestamp>;
     /// Paid until.
     deadline: Option<Timestamp>;
+    /// How it is paid for.
+    pay_mode: PayMode = PayMode::Unknown;
     /// Is a gateway of its network.
     is_vpc_gateway: bool;
     /// Renewed without asking.
     auto_renew: bool;
+    /// Is a lucky device, in the contract's words.
+    is_lucky: bool;
     /// Class, old name.
     device_class: String;
     /// Class.
     device_class_code: String;
-    /// Labels.
+    /// Type: `compute`, `standard`, `storage` or another.
+    device_type: String;
+    /// State of its maintenance.
+    maintain_status: Option<MaintainStatus>;
+    /// What is to be said of its maintenance.
+    maintain_message: Option<String>;
+    /// Labels. A store reads them by key, then by value, each pair once.
     tags: Vec<Tag>;
 }
 

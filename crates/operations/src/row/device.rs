@@ -1,5 +1,6 @@
 use opencpm_domain::{
-    AppId, DeviceStatus, GatewayId, Generation, InstanceId, OperateStatus, Sequence, Timestamp,
+    AppId, DeviceStatus, GatewayId, Generation, InstanceId, MaintainStatus, OperateStatus,
+    Sequence, Timestamp,
 };
 use opencpm_protocol::key::VerifyingKey;
 
@@ -184,6 +185,8 @@ pub struct DeviceQuery {
     pub mgt_ips: Vec<String>,
     /// Substring, any case.
     pub alias: Option<String>,
+    /// What the alias begins with, in any case.
+    pub alias_prefix: Option<String>,
     /// Substring of an address.
     pub vague_ip: Option<String>,
     /// Expiry, inclusive.
@@ -208,6 +211,14 @@ pub struct DeviceQuery {
     pub project_id: Option<u64>,
     /// Device statuses.
     pub statuses: Vec<DeviceStatus>,
+    /// Type.
+    pub device_type: Option<String>,
+    /// Is a lucky device.
+    pub is_lucky: Option<bool>,
+    /// State of its maintenance.
+    pub maintain_status: Option<MaintainStatus>,
+    /// Labels; each of these must be there.
+    pub tags: Vec<TagFilter>,
     /// Also devices that were retired.
     pub retired: bool,
     /// Order.

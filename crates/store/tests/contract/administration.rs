@@ -1,6 +1,8 @@
 //! Accounts, keys, tokens and devices are changed with an audit entry, or not at all.
 
-use opencpm_domain::{DeviceStatus, Ending, Generation, OperateStatus, Timestamp};
+use opencpm_domain::{
+    DeviceStatus, Ending, Generation, MaintainStatus, OperateStatus, PayMode, Timestamp,
+};
 use opencpm_operations::port::{AdminChange, Administered, Change};
 use opencpm_operations::row::{
     AttributeChanges, Attributes, Connection, Device, DeviceAuthority, FirstUse, JobChange, Tag,
@@ -194,7 +196,7 @@ pub(crate) fn ahead(instance: &str) -> Device {
     }
 }
 
-fn unusual_attributes() -> Attributes {
+pub(crate) fn unusual_attributes() -> Attributes {
     Attributes {
         alias: "Büro '; DROP TABLE device; -- %_".into(),
         lan_ip: "10.0.0.1".into(),
@@ -217,6 +219,16 @@ fn unusual_attributes() -> Attributes {
         auto_renew: true,
         device_class: "S1".into(),
         device_class_code: "code".into(),
+        dhcp_ip: "10.0.0.2".into(),
+        vpc_name: "office".into(),
+        vpc_cidr: "10.0.0.0/16".into(),
+        subnet_name: "second floor".into(),
+        subnet_cidr: "10.0.2.0/24".into(),
+        pay_mode: PayMode::Changing,
+        is_lucky: true,
+        device_type: "storage".into(),
+        maintain_status: Some(MaintainStatus::Expire),
+        maintain_message: Some(String::new()),
         tags: vec![Tag { key: "\"quoted\"".into(), value: "数据".into() }],
     }
 }
