@@ -96,20 +96,24 @@ statuses! {
     }
 }
 
-/// Whether a device is under maintenance (contract 4.3).
+/// Whether somebody is bound to mend a device (contract 4.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MaintainStatus {
-    /// It is.
+    /// Yes.
     Maintain,
-    /// It is, and this ends soon.
+    /// Yes, and this ends soon.
     WillExpire,
-    /// It is no longer.
+    /// No longer.
     Expire,
 }
 
 impl MaintainStatus {
     /// Every status.
     pub const ALL: [Self; 3] = [Self::Maintain, Self::WillExpire, Self::Expire];
+
+    /// The names on the wire.
+    pub const NAMES: [&str; 3] =
+        [Self::Maintain.name(), Self::WillExpire.name(), Self::Expire.name()];
 
     /// The name on the wire.
     pub const fn name(self) -> &'static str {
@@ -174,6 +178,14 @@ mod tests {
                 assert_eq!(allowed, device.number() == 4 && operate.number() == 1);
             }
         }
+    }
+
+    #[test]
+    fn a_maintain_status_is_found_by_its_own_name() {
+        assert_eq!(MaintainStatus::ALL.map(MaintainStatus::name), MaintainStatus::NAMES);
+        let found = MaintainStatus::NAMES.map(MaintainStatus::named);
+        assert_eq!(found, MaintainStatus::ALL.map(Some));
+        assert_eq!(MaintainStatus::named("expire"), None);
     }
 
     #[test]

@@ -94,7 +94,7 @@ attributes! {
     is_vpc_gateway: bool;
     /// Renewed without asking.
     auto_renew: bool;
-    /// Is a lucky device, in the contract's words.
+    /// Is a device at a special price ("lucky").
     is_lucky: bool;
     /// Class, old name.
     device_class: String;

@@ -213,7 +213,7 @@ pub struct DeviceQuery {
     pub statuses: Vec<DeviceStatus>,
     /// Type.
     pub device_type: Option<String>,
-    /// Is a lucky device.
+    /// Is a device at a special price.
     pub is_lucky: Option<bool>,
     /// State of its maintenance.
     pub maintain_status: Option<MaintainStatus>,
