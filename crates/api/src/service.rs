@@ -4,9 +4,7 @@
 mod by_role;
 
 use async_trait::async_trait;
-use opencpm_domain::{
-    AppId, DeviceStatus, InstanceId, OperateStatus, Refusal, SecretId, TaskId, Timestamp,
-};
+use opencpm_domain::{AppId, InstanceId, Refusal, SecretId, TaskId};
 use opencpm_operations::administer::{
     Administrator, MadeKey, MadeToken, NewApiKey, NewDevice, NewEnrolmentToken,
 };
@@ -16,7 +14,9 @@ use opencpm_operations::describe_devices::DescribedDevices;
 use opencpm_operations::operation_log::LogRequest;
 use opencpm_operations::operation_result::{OperationResult, TaskVerification};
 use opencpm_operations::reset_password::ResetPassword;
-use opencpm_operations::row::{Account, ApiKey, Attributes, DeviceQuery, LogEntry, Page, Unique};
+use opencpm_operations::row::{
+    Account, ApiKey, AttributeChanges, DeviceQuery, LogEntry, Page, Unique,
+};
 
 use crate::action::Operation;
 
@@ -152,46 +152,4 @@ pub struct AgentRequest {
     pub offset: u64,
     /// At most so many.
     pub limit: u64,
-}
-
-macro_rules! attribute_changes {
-    ($($field:ident: $type:ty,)*) => {
-        /// New values of a device's attributes; `None` leaves one as it is.
-        #[derive(Clone, Debug, PartialEq, Eq, Default)]
-        pub struct AttributeChanges {
-            $(#[doc = concat!("As `Attributes::", stringify!($field), "`.")]
-            pub $field: Option<$type>,)*
-        }
-
-        impl AttributeChanges {
-            /// Replaces what is given.
-            pub fn apply(self, attributes: &mut Attributes) {
-                $(if let Some(value) = self.$field { attributes.$field = value.into(); })*
-            }
-        }
-    };
-}
-
-attribute_changes! {
-    alias: String,
-    lan_ip: String,
-    wan_ip: String,
-    mgt_ip: String,
-    device_status: DeviceStatus,
-    operate_status: OperateStatus,
-    os_type_id: u64,
-    raid_id: u64,
-    zone_id: u64,
-    zone: String,
-    project_id: u64,
-    vpc_id: u64,
-    subnet_id: u64,
-    un_vpc_id: String,
-    un_subnet_id: String,
-    deliver_time: Timestamp,
-    deadline: Timestamp,
-    is_vpc_gateway: bool,
-    auto_renew: bool,
-    device_class: String,
-    device_class_code: String,
 }

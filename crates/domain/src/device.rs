@@ -1,6 +1,6 @@
-//! What a device is and does (contract section 5), and when it may be reset.
+//! What a device is and does (contract sections 4.3 and 5), and when it may be reset.
 
-/// A number that is no status of the contract.
+/// A number that the contract does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0} is not a known status")]
 pub struct UnknownStatus(pub u8);
@@ -86,6 +86,50 @@ statuses! {
     }
 }
 
+statuses! {
+    /// How a device is paid for (contract 4.3).
+    PayMode {
+        Unknown = 0, "unknown";
+        Prepaid = 1, "prepaid";
+        Postpaid = 2, "postpaid";
+        Changing = 3, "changing";
+    }
+}
+
+/// Whether somebody is bound to mend a device (contract 4.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MaintainStatus {
+    /// Yes.
+    Maintain,
+    /// Yes, and this ends soon.
+    WillExpire,
+    /// No longer.
+    Expire,
+}
+
+impl MaintainStatus {
+    /// Every status.
+    pub const ALL: [Self; 3] = [Self::Maintain, Self::WillExpire, Self::Expire];
+
+    /// The names on the wire.
+    pub const NAMES: [&str; 3] =
+        [Self::Maintain.name(), Self::WillExpire.name(), Self::Expire.name()];
+
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Maintain => "Maintain",
+            Self::WillExpire => "WillExpire",
+            Self::Expire => "Expire",
+        }
+    }
+
+    /// The status with this name; case matters.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.name() == name)
+    }
+}
+
 impl OperateStatus {
     /// True while another operation is under way, so that asking again later makes sense.
     pub const fn is_in_progress(self) -> bool {
@@ -134,6 +178,14 @@ mod tests {
                 assert_eq!(allowed, device.number() == 4 && operate.number() == 1);
             }
         }
+    }
+
+    #[test]
+    fn a_maintain_status_is_found_by_its_own_name() {
+        assert_eq!(MaintainStatus::ALL.map(MaintainStatus::name), MaintainStatus::NAMES);
+        let found = MaintainStatus::NAMES.map(MaintainStatus::named);
+        assert_eq!(found, MaintainStatus::ALL.map(Some));
+        assert_eq!(MaintainStatus::named("expire"), None);
     }
 
     #[test]

@@ -17,7 +17,10 @@ mod task;
 mod time;
 
 pub use advice::Advice;
-pub use device::{DeviceStatus, OperateStatus, ResetRefusal, UnknownStatus, check_reset_allowed};
+pub use device::{
+    DeviceStatus, MaintainStatus, OperateStatus, PayMode, ResetRefusal, UnknownStatus,
+    check_reset_allowed,
+};
 pub use error::{Condition, ErrorRow, Refusal};
 pub use id::{
     AppId, DeploymentId, GatewayId, Generation, InstanceId, InvalidId, JobId, SecretId, Sequence,

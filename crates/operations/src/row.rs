@@ -1,13 +1,15 @@
 //! The rows of the store, as the operations see them (design section 4).
 
 mod account;
+mod attributes;
 mod device;
 mod job;
 
 pub use account::{Account, ApiKey, AuditEntry, EnrolmentToken, Scope};
+pub use attributes::{AttributeChanges, Attributes, Tag};
 pub use device::{
-    Attributes, Binding, Connection, Device, DeviceAuthority, DeviceKey, DeviceOrder, DeviceQuery,
-    DeviceSort, Identity, Lease, Page, ResetCandidate, ResetCandidates, Sealing, Tag, TagFilter,
+    Binding, Connection, Device, DeviceAuthority, DeviceKey, DeviceOrder, DeviceQuery, DeviceSort,
+    Identity, Lease, Page, ResetCandidate, ResetCandidates, Sealing, TagFilter,
 };
 pub use job::{
     Acceptance, DeviceProgress, Expected, Fingerprint, FirstUse, JobChange, JobRow, LogEntry,

@@ -71,7 +71,7 @@ pub(super) const CREATE_DEVICE: Action = Action {
     operation: Operation::CreateDevice,
     names: &["CreateDevice"],
     name_v3: Some("CreateDevice"),
-    parameters: &with_attributes::<2, 23>([needs(&APP_ID), takes(&INSTANCE_ID)]),
+    parameters: &with_attributes::<2, 34>([needs(&APP_ID), takes(&INSTANCE_ID)]),
     answer: &NEW_DEVICE,
     meaning: "Adds a device ahead of its enrolment.",
     ..ADMIN_CHANGE
@@ -81,7 +81,7 @@ pub(super) const MODIFY_DEVICE: Action = Action {
     operation: Operation::ModifyDevice,
     names: &["ModifyDevice"],
     name_v3: Some("ModifyDevice"),
-    parameters: &with_attributes::<1, 22>([needs(&INSTANCE_ID)]),
+    parameters: &with_attributes::<2, 34>([needs(&INSTANCE_ID), takes(&CLEAR)]),
     meaning: "Changes the attributes that are given; the others stay.",
     ..ADMIN_CHANGE
 };
@@ -96,11 +96,12 @@ pub(super) const CREATE_ENROLMENT_TOKEN: Action = Action {
     ..ADMIN_CHANGE
 };
 
-const ATTRIBUTES: [Accepted; 21] = [
+const ATTRIBUTES: [Accepted; 32] = [
     takes(&ALIAS),
     takes(&LAN_IP),
     takes(&WAN_IP),
     takes(&MGT_IP),
+    takes(&DHCP_IP),
     takes(&DEVICE_STATUS),
     takes(&OPERATE_STATUS),
     takes(&OS_TYPE_ID),
@@ -111,13 +112,23 @@ const ATTRIBUTES: [Accepted; 21] = [
     takes(&VPC_ID),
     takes(&SUBNET_ID),
     takes(&UN_VPC_ID),
+    takes(&VPC_NAME),
+    takes(&VPC_CIDR),
     takes(&UN_SUBNET_ID),
+    takes(&SUBNET_NAME),
+    takes(&SUBNET_CIDR),
     takes(&DELIVER_TIME),
     takes(&DEADLINE),
+    takes(&PAY_MODE),
     takes(&IS_VPC_GATEWAY),
     takes(&AUTO_RENEW),
+    takes(&IS_LUCKY),
     takes(&DEVICE_CLASS),
     takes(&DEVICE_CLASS_CODE),
+    takes(&DEVICE_TYPE),
+    takes(&MAINTAIN_STATUS),
+    takes(&MAINTAIN_MESSAGE),
+    takes(&TAGS),
 ];
 
 /// Some parameters, then every attribute of a device. `ALL` is their number.

@@ -1,6 +1,7 @@
 use jiff::tz::Offset;
 use opencpm_domain::{
-    Condition, DeviceStatus, InstanceId, OperateStatus, Password, PasswordPolicy, Refusal,
+    Condition, DeviceStatus, InstanceId, MaintainStatus, OperateStatus, Password, PasswordPolicy,
+    PayMode, Refusal,
 };
 use opencpm_operations::row::TagFilter;
 use secrecy::SecretString;
@@ -179,6 +180,15 @@ impl Arguments {
         }
     }
 
+    pub(super) fn choices(&self, parameter: &'static Parameter) -> Vec<&'static str> {
+        match (parameter.kind, self.value(parameter)) {
+            (Kind::Choices(names), Some(Value::Texts(texts))) => {
+                texts.iter().filter_map(|text| kind::choice(names, text)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     pub(super) fn integer(&self, parameter: &'static Parameter) -> Option<u64> {
         match self.value(parameter)? {
             Value::Integer(number) => u64::try_from(*number).ok(),
@@ -223,6 +233,14 @@ impl Arguments {
 
     pub(super) fn device_status(&self, parameter: &'static Parameter) -> Option<DeviceStatus> {
         DeviceStatus::try_from(u8::try_from(self.integer(parameter)?).ok()?).ok()
+    }
+
+    pub(super) fn pay_mode(&self, parameter: &'static Parameter) -> Option<PayMode> {
+        PayMode::try_from(u8::try_from(self.integer(parameter)?).ok()?).ok()
+    }
+
+    pub(super) fn maintain_status(&self, parameter: &'static Parameter) -> Option<MaintainStatus> {
+        MaintainStatus::named(self.choice(parameter)?)
     }
 
     pub(super) fn operate_status(&self, parameter: &'static Parameter) -> Option<OperateStatus> {

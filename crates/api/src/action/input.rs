@@ -6,12 +6,15 @@ use opencpm_domain::{
 use opencpm_operations::administer::{NewApiKey, NewDevice, NewEnrolmentToken};
 use opencpm_operations::operation_log::LogRequest;
 use opencpm_operations::reset_password::ResetPassword;
-use opencpm_operations::row::{Attributes, DeviceOrder, DeviceQuery, DeviceSort, Scope, Unique};
+use opencpm_operations::row::{
+    AttributeChanges, Attributes, DeviceOrder, DeviceQuery, DeviceSort, Scope, Tag, TagFilter,
+    Unique,
+};
 
 use super::parameter::*;
 use super::{Arguments, Operation, Parameter};
 use crate::moment::Moment;
-use crate::service::{AgentRequest, AttributeChanges};
+use crate::service::AgentRequest;
 
 /// A list without `limit` (contract 4.3).
 const DEFAULT_LIMIT: u64 = 20;
@@ -119,7 +122,7 @@ fn what(operation: Operation, given: &Arguments) -> Result<What, Refusal> {
         Operation::CreateDevice => What::CreateDevice(Box::new(new_device(given)?)),
         Operation::ModifyDevice => What::ModifyDevice {
             instance: instance(given)?,
-            changes: Box::new(attribute_changes(given)),
+            changes: Box::new(attribute_changes(given)?),
         },
         Operation::CreateEnrolmentToken => What::CreateEnrolmentToken(NewEnrolmentToken {
             account: account(given)?,
@@ -140,6 +143,7 @@ fn device_query(given: &Arguments) -> Result<DeviceQuery, Refusal> {
         wan_ips: given.texts(&WAN_IPS).unwrap_or_default(),
         mgt_ips: given.texts(&MGT_IPS).unwrap_or_default(),
         alias: given.text(&ALIAS_PART),
+        alias_prefix: given.text(&ALIAS_PREFIX),
         vague_ip: given.text(&VAGUE_IP),
         deadline_from: given.moment(&DEADLINE_START).map(|m| m.from),
         deadline_to: given.moment(&DEADLINE_END).map(|m| m.from),
@@ -162,6 +166,10 @@ fn device_query(given: &Arguments) -> Result<DeviceQuery, Refusal> {
         statuses: statuses
             .filter_map(|n| DeviceStatus::try_from(u8::try_from(n).ok()?).ok())
             .collect(),
+        device_type: given.text(&DEVICE_TYPE),
+        is_lucky: given.flag(&IS_LUCKY),
+        maintain_status: given.maintain_status(&MAINTAIN_STATUS),
+        tags: given.tags(&TAG_FILTERS),
         retired: false,
         order: DeviceOrder {
             by: sort_field(given.choice(&ORDER_FIELD)),
@@ -220,17 +228,23 @@ fn new_key(given: &Arguments) -> Result<NewApiKey, Refusal> {
 
 fn new_device(given: &Arguments) -> Result<NewDevice, Refusal> {
     let mut attributes = Attributes::default();
-    attribute_changes(given).apply(&mut attributes);
+    attribute_changes(given)?.apply(&mut attributes);
     let instance = given.instances(&INSTANCE_ID).pop();
     Ok(NewDevice { account: account(given)?, instance, attributes })
 }
 
-fn attribute_changes(given: &Arguments) -> AttributeChanges {
-    AttributeChanges {
+fn attribute_changes(given: &Arguments) -> Result<AttributeChanges, Refusal> {
+    let deliver_time = given.moment(&DELIVER_TIME).map(|m| m.from);
+    let deadline = given.moment(&DEADLINE).map(|m| m.from);
+    let maintain_status = given.maintain_status(&MAINTAIN_STATUS);
+    let tags = given.tags(&TAGS).into_iter().flat_map(each_tag).collect::<Vec<_>>();
+    let tags = or_cleared(given, &TAGS, (!tags.is_empty()).then_some(tags))?;
+    Ok(AttributeChanges {
         alias: given.text(&ALIAS),
         lan_ip: given.text(&LAN_IP),
         wan_ip: given.text(&WAN_IP),
         mgt_ip: given.text(&MGT_IP),
+        dhcp_ip: given.text(&DHCP_IP),
         device_status: given.device_status(&DEVICE_STATUS),
         operate_status: given.operate_status(&OPERATE_STATUS),
         os_type_id: given.integer(&OS_TYPE_ID),
@@ -241,14 +255,50 @@ fn attribute_changes(given: &Arguments) -> AttributeChanges {
         vpc_id: given.integer(&VPC_ID),
         subnet_id: given.integer(&SUBNET_ID),
         un_vpc_id: given.text(&UN_VPC_ID),
+        vpc_name: given.text(&VPC_NAME),
+        vpc_cidr: given.text(&VPC_CIDR),
         un_subnet_id: given.text(&UN_SUBNET_ID),
-        deliver_time: given.moment(&DELIVER_TIME).map(|m| m.from),
-        deadline: given.moment(&DEADLINE).map(|m| m.from),
+        subnet_name: given.text(&SUBNET_NAME),
+        subnet_cidr: given.text(&SUBNET_CIDR),
+        deliver_time: or_cleared(given, &DELIVER_TIME, deliver_time)?,
+        deadline: or_cleared(given, &DEADLINE, deadline)?,
+        pay_mode: given.pay_mode(&PAY_MODE),
         is_vpc_gateway: given.flag(&IS_VPC_GATEWAY),
         auto_renew: given.flag(&AUTO_RENEW),
+        is_lucky: given.flag(&IS_LUCKY),
         device_class: given.text(&DEVICE_CLASS),
         device_class_code: given.text(&DEVICE_CLASS_CODE),
+        device_type: given.text(&DEVICE_TYPE),
+        maintain_status: or_cleared(given, &MAINTAIN_STATUS, maintain_status)?,
+        maintain_message: or_cleared(given, &MAINTAIN_MESSAGE, given.text(&MAINTAIN_MESSAGE))?,
+        tags: tags.map(Option::unwrap_or_default),
+    })
+}
+
+/// The new value of an attribute that may be absent: none where it is to be cleared, and no
+/// change where it is neither given nor cleared.
+fn or_cleared<T>(
+    given: &Arguments,
+    parameter: &'static Parameter,
+    value: Option<T>,
+) -> Result<Option<Option<T>>, Refusal> {
+    let is_cleared = given.choices(&CLEAR).contains(&parameter.name);
+    match value {
+        Some(_) if is_cleared => Err(Refusal::new(
+            Condition::ParameterInvalid,
+            format!("{}: give it or clear it, not both", parameter.name),
+        )),
+        None if is_cleared => Ok(Some(None)),
+        value => Ok(value.map(Some)),
     }
+}
+
+/// A key with each of its values; a key without is a tag, too.
+fn each_tag(TagFilter { key, mut values }: TagFilter) -> impl Iterator<Item = Tag> {
+    if values.is_empty() {
+        values.push(String::new());
+    }
+    values.into_iter().map(move |value| Tag { key: key.clone(), value })
 }
 
 fn task(given: &Arguments) -> Result<TaskId, Refusal> {

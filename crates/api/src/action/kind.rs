@@ -28,6 +28,8 @@ pub enum Kind {
     },
     /// One of these names; the case of the first letter does not matter.
     Choice(&'static [&'static str]),
+    /// A list of such names.
+    Choices(&'static [&'static str]),
     /// A password; checked against the policy in force.
     Password,
     /// A whole number in decimal digits.
@@ -98,6 +100,7 @@ impl Kind {
                 | Self::Instances { .. }
                 | Self::DeviceStatuses
                 | Self::Actions
+                | Self::Choices(_)
                 | Self::Tags
         )
     }
@@ -202,10 +205,7 @@ impl Kind {
     pub(super) fn check(self, value: &Value, dialect: Dialect) -> Result<(), String> {
         match (self, value) {
             (Self::Text { most }, Value::Text(text)) => short(text, most),
-            (Self::Choice(names), Value::Text(text)) => match choice(names, text) {
-                Some(_) => Ok(()),
-                None => Err(format!("one of {} is expected", names.join(", "))),
-            },
+            (Self::Choice(names), Value::Text(text)) => one_of(names, text),
             (Self::Integer { least, most, most_v3 }, Value::Integer(number)) => {
                 let most = if dialect == Dialect::V2 { most } else { most_v3 };
                 between(*number, least, most)
@@ -217,6 +217,7 @@ impl Kind {
                 few(texts)?;
                 texts.iter().try_for_each(|text| match self {
                     Self::Texts { most } => short(text, most),
+                    Self::Choices(names) => one_of(names, text),
                     _ if Action::named(text, Dialect::V2).is_some() => Ok(()),
                     _ => Err("API 2.0 action names are expected".to_owned()),
                 })
@@ -241,6 +242,13 @@ pub(super) fn choice(names: &'static [&'static str], text: &str) -> Option<&'sta
         (Some((a, name)), Some((b, text))) => a.eq_ignore_ascii_case(b) && name == text,
         _ => false,
     })
+}
+
+fn one_of(names: &'static [&'static str], text: &str) -> Result<(), String> {
+    match choice(names, text) {
+        Some(_) => Ok(()),
+        None => Err(format!("one of {} is expected", names.join(", "))),
+    }
 }
 
 fn integer(text: &str) -> Option<i128> {

@@ -1,5 +1,7 @@
 //! Every parameter of every action. Bounds and names: contract section 4.
 
+use opencpm_domain::MaintainStatus;
+
 use super::{Kind, Parameter};
 
 /// The largest integer that a JSON number carries exactly.
@@ -45,6 +47,8 @@ parameters! {
     WAN_IPS: "wanIps", Some("WanIps"), Kind::Texts { most: 64 }, "Any of these public addresses.";
     MGT_IPS: "mgtIps", None, Kind::Texts { most: 64 }, "Any of these management addresses.";
     ALIAS_PART: "alias", Some("Alias"), TEXT, "A part of the alias, in any case.";
+    ALIAS_PREFIX: "aliasPrefix", Some("AliasPrefix"), TEXT,
+        "What the alias begins with, in any case. Not one of the original API's.";
     VAGUE_IP: "vagueIp", Some("VagueIp"), ADDRESS, "A part of an address.";
     DEADLINE_START: "deadlineStartTime", Some("DeadlineStartTime"), Kind::Time,
         "Expires then or later.";
@@ -61,6 +65,13 @@ parameters! {
     DEVICE_CLASS: "deviceClass", None, TEXT, "The class, as its old name.";
     DEVICE_CLASS_CODE: "deviceClassCode", Some("DeviceClassCode"), TEXT, "The class.";
     PROJECT_ID: "projectId", None, NUMBER, "The project.";
+    DEVICE_TYPE: "deviceType", Some("DeviceType"), TEXT,
+        "The type, such as compute, standard or storage.";
+    IS_LUCKY: "isLuckyDevice", Some("IsLuckyDevice"), Kind::Flag, "1 for a device at a special price.";
+    MAINTAIN_STATUS: "maintainStatus", Some("MaintainStatus"),
+        Kind::Choice(&MaintainStatus::NAMES), "Whether maintenance covers the device.";
+    TAG_FILTERS: "tags", Some("Tags"), Kind::Tags,
+        "All of these tags: the key with any of the values, or with any at all where none is given.";
     STATUSES: "status", None, Kind::DeviceStatuses, "Any of these values of deviceStatus.";
     ORDER: "order", Some("Order"), Kind::Flag, "0 ascending, 1 descending; 0 unless given.";
     ORDER_FIELD: "orderField", Some("OrderField"),
@@ -104,6 +115,21 @@ parameters! {
     RAID_ID: "raidId", Some("RaidId"), NUMBER, "RAID, as a number.";
     ZONE_ID: "zoneId", None, NUMBER, "Zone, as a number.";
     ZONE: "zone", Some("Zone"), TEXT, "Zone, as text.";
+    DHCP_IP: "dhcpIp", Some("DhcpIp"), ADDRESS, "Address that DHCP gives it.";
+    VPC_NAME: "vpcName", Some("VpcName"), TEXT, "The network's name.";
+    VPC_CIDR: "vpcCidrBlock", Some("VpcCidrBlock"), ADDRESS, "The network's range of addresses.";
+    SUBNET_NAME: "subnetName", Some("SubnetName"), TEXT, "The subnet's name.";
+    SUBNET_CIDR: "subnetCidrBlock", Some("SubnetCidrBlock"), ADDRESS,
+        "The subnet's range of addresses.";
+    PAY_MODE: "cpmPayMode", Some("CpmPayMode"), Kind::Integer { least: 0, most: 3, most_v3: 3 },
+        "How it is paid for: 1 prepaid, 2 postpaid, 3 changing, 0 not known.";
+    MAINTAIN_MESSAGE: "maintainMessage", Some("MaintainMessage"), TEXT,
+        "What is to be said of its maintenance.";
+    TAGS: "tags", Some("Tags"), Kind::Tags,
+        "All of its tags from now on: each key with each of its values, or with an empty one.";
+    CLEAR: "clear", Some("Clear"),
+        Kind::Choices(&["deliverTime", "deadline", "maintainStatus", "maintainMessage", "tags"]),
+        "What is no longer known, or no longer there.";
     DELIVER_TIME: "deliverTime", Some("DeliverTime"), Kind::Time, "Delivered to its account.";
     DEADLINE: "deadline", Some("Deadline"), Kind::Time, "Paid until.";
     IS_VPC_GATEWAY: "isVpcGateway", Some("IsVpcGateway"), Kind::Flag,

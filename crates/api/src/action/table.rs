@@ -139,6 +139,7 @@ const DEVICE_FILTERS: &[Accepted] = &[
     takes(&WAN_IPS),
     takes(&MGT_IPS),
     takes(&ALIAS_PART),
+    takes(&ALIAS_PREFIX),
     takes(&VAGUE_IP),
     takes(&DEADLINE_START),
     takes(&DEADLINE_END),
@@ -153,6 +154,10 @@ const DEVICE_FILTERS: &[Accepted] = &[
     takes(&DEVICE_CLASS_CODE),
     takes(&PROJECT_ID),
     takes(&STATUSES),
+    takes(&DEVICE_TYPE),
+    takes(&IS_LUCKY),
+    takes(&MAINTAIN_STATUS),
+    takes(&TAG_FILTERS),
     takes(&ORDER),
     takes(&ORDER_FIELD),
 ];

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use opencpm_domain::OperateStatus;
+use opencpm_domain::{MaintainStatus, OperateStatus};
 use opencpm_operations::agent_status::AgentStatus;
 use opencpm_operations::describe_devices::DescribedDevices;
 use opencpm_operations::row::{Device, Page, Tag};
@@ -50,15 +50,21 @@ fn device(device: &Device, to: &mut Object<'_>) {
         to.text(&TAG_KEY_V3, key);
         to.texts(&TAG_VALUES, values);
     });
-    to.number(&PAY_MODE, 0);
-    to.text(&DHCP_IP, "");
-    to.text(&VPC_NAME, "");
-    to.text(&SUBNET_NAME, "");
-    to.text(&VPC_CIDR, "");
-    to.text(&SUBNET_CIDR, "");
-    to.number(&IS_LUCKY, 0);
-    to.optional(&MAINTAIN_STATUS, None);
-    to.optional(&MAINTAIN_MESSAGE, None);
+    to.text(&MGT_IP, &known.mgt_ip);
+    to.number(&PAY_MODE, known.pay_mode.number().into());
+    to.text(&DHCP_IP, &known.dhcp_ip);
+    to.text(&VPC_NAME, &known.vpc_name);
+    to.text(&SUBNET_NAME, &known.subnet_name);
+    to.text(&VPC_CIDR, &known.vpc_cidr);
+    to.text(&SUBNET_CIDR, &known.subnet_cidr);
+    to.number(&IS_LUCKY, known.is_lucky.into());
+    to.text(&DEVICE_TYPE, &known.device_type);
+    let maintenance = known.maintain_status.map(MaintainStatus::name);
+    let message = known.maintain_message.as_deref();
+    to.text(&MAINTAIN_STATUS_V2, maintenance.unwrap_or_default());
+    to.text(&MAINTAIN_MESSAGE_V2, message.unwrap_or_default());
+    to.optional(&MAINTAIN_STATUS, maintenance);
+    to.optional(&MAINTAIN_MESSAGE, message);
 }
 
 fn by_key(tags: &[Tag]) -> BTreeMap<&str, Vec<&str>> {

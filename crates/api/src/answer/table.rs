@@ -38,8 +38,9 @@ shapes! {
         INSTANCE_ID, VPC_NUMBER, SUBNET_NUMBER, VPC, SUBNET, LAN_IP, WAN_IP, DEVICE_STATUS,
         OPERATE_STATUS, OS_TYPE_ID, RAID_ID, ALIAS, APP_ID, ZONE_NUMBER, ZONE, PROJECT_ID,
         DELIVER_TIME, DEADLINE, IS_VPC_GATEWAY, AUTO_RENEW, DEVICE_CLASS, DEVICE_CLASS_CODE,
-        TAG_DETAIL, TAGS, PAY_MODE, DHCP_IP, VPC_NAME, SUBNET_NAME, VPC_CIDR, SUBNET_CIDR,
-        IS_LUCKY, MAINTAIN_STATUS, MAINTAIN_MESSAGE
+        TAG_DETAIL, TAGS, MGT_IP, PAY_MODE, DHCP_IP, VPC_NAME, SUBNET_NAME, VPC_CIDR, SUBNET_CIDR,
+        IS_LUCKY, DEVICE_TYPE, MAINTAIN_STATUS_V2, MAINTAIN_MESSAGE_V2, MAINTAIN_STATUS,
+        MAINTAIN_MESSAGE
     ];
     TAG: "Tag", texts false, [TAG_KEY, TAG_VALUE];
     TAG_V3: "TagWithValues", texts false, [TAG_KEY_V3, TAG_VALUES];
@@ -114,7 +115,7 @@ fields! {
     RAID_ID: Always, Number, Some("raidId"), Some("RaidId"), "RAID.";
     ALIAS: Always, Text, Some("alias"), Some("Alias"), "A name for people.";
     ZONE_NUMBER: Always, Number, Some("zoneId"), None, "Zone, as a number.";
-    ZONE: Always, Text, None, Some("Zone"), "Zone, as text.";
+    ZONE: Always, Text, Some("zone"), Some("Zone"), "Zone, as text; ours in API 2.0.";
     PROJECT_ID: Always, Number, Some("projectId"), None, "The project.";
     DELIVER_TIME: Always, Text, Some("deliverTime"), Some("DeliverTime"),
         "Delivered to its account; empty where unknown.";
@@ -130,14 +131,24 @@ fields! {
     TAG_VALUE: Always, Text, Some("value"), None, "Value.";
     TAG_KEY_V3: Always, Text, None, Some("TagKey"), "Name.";
     TAG_VALUES: Always, Texts, None, Some("TagValues"), "Values.";
-    PAY_MODE: Always, Number, None, Some("CpmPayMode"),
+    // Those with an API 2.0 name from here on are ours there: the original does not tell them.
+    MGT_IP: Always, Text, Some("mgtIp"), None, "Management address.";
+    PAY_MODE: Always, Number, Some("cpmPayMode"), Some("CpmPayMode"),
         "1 prepaid, 2 postpaid, 3 changing from the one to the other; 0 unknown.";
-    DHCP_IP: Always, Text, None, Some("DhcpIp"), "Address given by DHCP.";
-    VPC_NAME: Always, Text, None, Some("VpcName"), "The network's name.";
-    SUBNET_NAME: Always, Text, None, Some("SubnetName"), "The subnet's name.";
-    VPC_CIDR: Always, Text, None, Some("VpcCidrBlock"), "The network's addresses.";
-    SUBNET_CIDR: Always, Text, None, Some("SubnetCidrBlock"), "The subnet's addresses.";
-    IS_LUCKY: Always, Number, None, Some("IsLuckyDevice"), "1 for a device at a special price.";
+    DHCP_IP: Always, Text, Some("dhcpIp"), Some("DhcpIp"), "Address given by DHCP.";
+    VPC_NAME: Always, Text, Some("vpcName"), Some("VpcName"), "The network's name.";
+    SUBNET_NAME: Always, Text, Some("subnetName"), Some("SubnetName"), "The subnet's name.";
+    VPC_CIDR: Always, Text, Some("vpcCidrBlock"), Some("VpcCidrBlock"), "The network's addresses.";
+    SUBNET_CIDR: Always, Text, Some("subnetCidrBlock"), Some("SubnetCidrBlock"),
+        "The subnet's addresses.";
+    IS_LUCKY: Always, Number, Some("isLuckyDevice"), Some("IsLuckyDevice"),
+        "1 for a device at a special price.";
+    DEVICE_TYPE: Always, Text, Some("deviceType"), None,
+        "Type, such as compute, standard or storage.";
+    MAINTAIN_STATUS_V2: Always, Text, Some("maintainStatus"), None,
+        "Maintain, WillExpire or Expire; empty where unknown.";
+    MAINTAIN_MESSAGE_V2: Always, Text, Some("maintainMessage"), None,
+        "About the maintenance; empty where unknown.";
     MAINTAIN_STATUS: OrNull, Text, None, Some("MaintainStatus"),
         "Maintain, WillExpire or Expire.";
     MAINTAIN_MESSAGE: OrNull, Text, None, Some("MaintainMessage"), "About the maintenance.";

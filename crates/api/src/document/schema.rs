@@ -11,14 +11,17 @@ fn shown(number: u64) -> String {
     if number == (1 << 53) - 1 { "2^53-1".to_owned() } else { number.to_string() }
 }
 
+fn listed(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
 /// What the values of a parameter are, in words.
 pub(super) fn in_words(kind: Kind, dialect: Dialect) -> String {
     match kind {
         Kind::Text { most } => format!("text, at most {most} characters"),
         Kind::Texts { most } => format!("list of texts, at most {most} characters each"),
-        Kind::Choice(names) => {
-            names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-        }
+        Kind::Choice(names) => listed(names),
+        Kind::Choices(names) => format!("list of {}", listed(names)),
         Kind::Password => "text, see the policy".to_owned(),
         Kind::Integer { least, most, most_v3 } => {
             let most = if dialect == Dialect::V2 { most } else { most_v3 };
@@ -51,7 +54,7 @@ fn one(kind: Kind, dialect: Dialect) -> Value {
     let device_statuses = || (0..=u8::MAX).filter(|n| DeviceStatus::try_from(*n).is_ok()).collect();
     match kind {
         Kind::Text { most } | Kind::Texts { most } => json!({"type": "string", "maxLength": most}),
-        Kind::Choice(names) => json!({"type": "string", "enum": names}),
+        Kind::Choice(names) | Kind::Choices(names) => json!({"type": "string", "enum": names}),
         Kind::Password => json!({
             "type": "string", "format": "password", "minLength": 8, "maxLength": 16,
             "pattern": "^[A-Za-z0-9!@#$%&^*()]*$",

@@ -10,9 +10,11 @@ use opencpm_operations::operation_log::{self, LogRequest};
 use opencpm_operations::operation_result::{self, OperationResult, TaskVerification};
 use opencpm_operations::reset_password::{self, ResetPassword};
 use opencpm_operations::role::ApiRole;
-use opencpm_operations::row::{Account, ApiKey, DeviceQuery, LogEntry, Page, Unique};
+use opencpm_operations::row::{
+    Account, ApiKey, AttributeChanges, DeviceQuery, LogEntry, Page, Unique,
+};
 
-use super::{AgentRequest, AttributeChanges, Service};
+use super::{AgentRequest, Service};
 
 /// Each method is the operation of the same name.
 #[async_trait]
@@ -128,7 +130,7 @@ impl Service for ApiRole {
         instance: InstanceId,
         changes: AttributeChanges,
     ) -> Result<(), Refusal> {
-        administer::modify_device(self, by, &instance, |known| changes.apply(known)).await
+        administer::modify_device(self, by, &instance, changes).await
     }
 
     async fn create_enrolment_token(

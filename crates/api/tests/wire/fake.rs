@@ -3,10 +3,10 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use opencpm_api::action::Operation;
-use opencpm_api::service::{AgentRequest, AttributeChanges, Service};
+use opencpm_api::service::{AgentRequest, Service};
 use opencpm_domain::{
-    Advice, AppId, Condition, InstanceId, JobId, JobState, Reason, Refusal, SecretId, Sequence,
-    TaskId, Timestamp, Uin,
+    Advice, AppId, Condition, InstanceId, JobId, JobState, MaintainStatus, PayMode, Reason,
+    Refusal, SecretId, Sequence, TaskId, Timestamp, Uin,
 };
 use opencpm_operations::administer::{
     Administrator, MadeKey, MadeToken, NewApiKey, NewDevice, NewEnrolmentToken,
@@ -19,8 +19,8 @@ use opencpm_operations::operation_result::{OperationResult, TaskVerification};
 use opencpm_operations::report_proof::ProofError;
 use opencpm_operations::reset_password::ResetPassword;
 use opencpm_operations::row::{
-    Account, ApiKey, Attributes, Connection, Device, DeviceAuthority, DeviceQuery, JobRow,
-    LogEntry, Page, Scope, TaskRow, Unique,
+    Account, ApiKey, AttributeChanges, Attributes, Connection, Device, DeviceAuthority,
+    DeviceQuery, JobRow, LogEntry, Page, Scope, Tag, TaskRow, Unique,
 };
 use opencpm_protocol::key::KeyId;
 use opencpm_protocol::seal::Verb;
@@ -127,7 +127,11 @@ impl Service for Fake {
         query: DeviceQuery,
     ) -> Result<DescribedDevices, Refusal> {
         self.asked.note(format!("{query:?}"));
-        let page = Page { total: 1, items: vec![device()] };
+        let mut device = device();
+        if query.instances == [id("cpm-known")] {
+            device.attributes = known_attributes();
+        }
+        let page = Page { total: 1, items: vec![device] };
         Ok(DescribedDevices { now: Timestamp::from_secs(NOW), page })
     }
 
@@ -231,7 +235,7 @@ impl Service for Fake {
         instance: InstanceId,
         changes: AttributeChanges,
     ) -> Result<(), Refusal> {
-        self.asked.note(format!("{instance} {:?} {:?}", changes.device_status, changes.alias));
+        self.asked.note(format!("{instance} {changes:?}"));
         Ok(())
     }
 
@@ -284,6 +288,27 @@ fn device() -> Device {
         last_seen: None,
         connection: Connection::None,
         has_open_job: true,
+    }
+}
+
+/// Of a device of which all that is new in API 3.0 is known.
+fn known_attributes() -> Attributes {
+    let tag = |key: &str, value: &str| Tag { key: key.to_owned(), value: value.to_owned() };
+    Attributes {
+        zone: "zone-1".to_owned(),
+        mgt_ip: "192.0.2.1".to_owned(),
+        dhcp_ip: "10.0.0.2".to_owned(),
+        vpc_name: "office".to_owned(),
+        vpc_cidr: "10.0.0.0/16".to_owned(),
+        subnet_name: "second floor".to_owned(),
+        subnet_cidr: "10.0.2.0/24".to_owned(),
+        pay_mode: PayMode::Postpaid,
+        is_lucky: true,
+        device_type: "storage".to_owned(),
+        maintain_status: Some(MaintainStatus::WillExpire),
+        maintain_message: Some("renew it".to_owned()),
+        tags: vec![tag("env", "eu"), tag("env", "prod"), tag("spare", "")],
+        ..Attributes::default()
     }
 }
 

@@ -10,6 +10,7 @@
 mod answers;
 mod ask;
 mod ask3;
+mod devices;
 mod errors;
 mod fake;
 mod limits;

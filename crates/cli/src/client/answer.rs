@@ -61,8 +61,6 @@ pub(crate) struct AdviceText {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Devices {
-    /// All that match.
-    pub(crate) total_num: u64,
     /// This page.
     pub(crate) device_list: Vec<Value>,
 }

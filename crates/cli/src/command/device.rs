@@ -1,9 +1,15 @@
 //! `opencpm device`: the machines.
 
-use clap::{Args, Subcommand};
-use opencpm_domain::{AppId, DeviceStatus, InstanceId, OperateStatus};
-use serde_json::{Value, json};
+mod attributes;
+mod list;
+mod tag;
 
+use clap::Subcommand;
+use opencpm_domain::{AppId, DeviceStatus, InstanceId, OperateStatus};
+use serde_json::Value;
+
+use self::attributes::Attributes;
+use self::list::{Filters, list, show_list};
 use super::CommandError;
 use super::account::app_id;
 use crate::client::answer::{AgentStatus, Agents, Devices};
@@ -11,19 +17,12 @@ use crate::client::{Client, Parameters, read};
 use crate::exit::Exit;
 use crate::output::{self, clean, field, tell};
 
-/// The most devices that one answer lists (contract 4.3).
-const PAGE: u64 = 1000;
-
 #[derive(Subcommand)]
 pub(crate) enum Device {
     /// List the account's devices
     List {
-        /// Only those whose alias holds this text
-        #[arg(long)]
-        alias: Option<String>,
-        /// Only those with this private address
-        #[arg(long, value_name = "IP")]
-        lan_ip: Vec<String>,
+        #[command(flatten)]
+        filters: Filters,
         /// Only the ids, one a line, as reset-password --instances-file takes them
         #[arg(long, conflicts_with = "json")]
         ids: bool,
@@ -39,7 +38,11 @@ pub(crate) enum Device {
         /// The device
         instance: InstanceId,
         #[command(flatten)]
-        attributes: Attributes,
+        attributes: Box<Attributes>,
+        /// An attribute to make unknown: deliverTime, deadline, maintainStatus, maintainMessage or
+        /// tags
+        #[arg(long, value_name = "NAME", group = "Attributes")]
+        clear: Vec<String>,
     },
     /// Add a device ahead of its enrolment (admin)
     Add {
@@ -50,88 +53,18 @@ pub(crate) enum Device {
         #[arg(long, value_name = "ID")]
         instance: Option<InstanceId>,
         #[command(flatten)]
-        attributes: Attributes,
+        attributes: Box<Attributes>,
     },
-}
-
-/// What is told of a device.
-#[derive(Args, Default)]
-pub(crate) struct Attributes {
-    /// A name for people
-    #[arg(long)]
-    alias: Option<String>,
-    /// Address in the private network
-    #[arg(long, value_name = "IP")]
-    lan_ip: Option<String>,
-    /// Public address
-    #[arg(long, value_name = "IP")]
-    wan_ip: Option<String>,
-    /// Management address
-    #[arg(long, value_name = "IP")]
-    mgt_ip: Option<String>,
-    /// Where it is in its life; 4 is in operation
-    #[arg(long, value_name = "N")]
-    device_status: Option<u8>,
-    /// What is being done to it; 1 is running
-    #[arg(long, value_name = "N")]
-    operate_status: Option<u8>,
-    /// Zone
-    #[arg(long)]
-    zone: Option<String>,
-    /// Network
-    #[arg(long, value_name = "VPC")]
-    vpc: Option<String>,
-    /// Subnet
-    #[arg(long)]
-    subnet: Option<String>,
-    /// Class
-    #[arg(long, value_name = "CODE")]
-    class: Option<String>,
-    /// Paid until
-    #[arg(long, value_name = "\"YYYY-MM-DD HH:MM:SS\"")]
-    deadline: Option<String>,
-    /// Any other attribute of API 2.0, such as osTypeId=1
-    #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
-    set: Vec<(String, String)>,
-}
-
-fn name_and_value(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("it has the form NAME=VALUE")?;
-    // The service ignores other names that begin with a capital (contract section 3).
-    if !name.starts_with(|first: char| first.is_ascii_lowercase()) {
-        return Err("the name of an attribute begins with a small letter".to_owned());
-    }
-    Ok((name.to_owned(), value.to_owned()))
-}
-
-impl Attributes {
-    fn parameters(self) -> Parameters {
-        let named = Parameters::new()
-            .with_some("alias", self.alias)
-            .with_some("lanIp", self.lan_ip)
-            .with_some("wanIp", self.wan_ip)
-            .with_some("mgtIp", self.mgt_ip)
-            .with_some("deviceStatus", self.device_status)
-            .with_some("operateStatus", self.operate_status)
-            .with_some("zone", self.zone)
-            .with_some("unVpcId", self.vpc)
-            .with_some("unSubnetId", self.subnet)
-            .with_some("deviceClassCode", self.class)
-            .with_some("deadline", self.deadline);
-        self.set.into_iter().fold(named, |all, (name, value)| all.with(&name, value))
-    }
 }
 
 impl Device {
     pub(crate) async fn run(self, client: Client, json: bool) -> Result<Exit, CommandError> {
         match self {
-            Self::List { alias, lan_ip, ids } => {
-                let devices = list(&client, alias.as_deref(), &lan_ip).await?;
-                show_list(devices, ids, json);
-            }
+            Self::List { filters, ids } => show_list(list(&client, &filters).await?, ids, json),
             Self::Show { instance } => return show(&client, &instance, json).await,
-            Self::Edit { instance, attributes } => {
+            Self::Edit { instance, attributes, clear } => {
                 let parameters = attributes.parameters().with("instanceId", &instance);
+                let parameters = parameters.with_list("clear", clear);
                 let data = client.call("ModifyDevice", parameters).await?;
                 tell(json, &data, &format!("device {instance} is changed"));
             }
@@ -144,43 +77,6 @@ impl Device {
         }
         Ok(Exit::DONE)
     }
-}
-
-/// Every device that matches, page by page.
-async fn list(
-    client: &Client,
-    alias: Option<&str>,
-    lan_ips: &[String],
-) -> Result<Vec<Value>, CommandError> {
-    let mut all = Vec::new();
-    loop {
-        let parameters = Parameters::new()
-            .with("offset", all.len())
-            .with("limit", PAGE)
-            .with_some("alias", alias)
-            .with_list("lanIps", lan_ips);
-        let page: Devices = client.ask("DescribeDevice", parameters).await?;
-        let is_last = page.device_list.is_empty();
-        all.extend(page.device_list);
-        if is_last || all.len() as u64 >= page.total_num {
-            return Ok(all);
-        }
-    }
-}
-
-fn show_list(devices: Vec<Value>, ids: bool, json: bool) {
-    if json {
-        return output::json(&json!({ "totalNum": devices.len(), "deviceList": devices }));
-    }
-    if ids {
-        return devices.iter().for_each(|device| output::line(&field(device, "instanceId")));
-    }
-    let rows = devices.iter().map(|device| {
-        let [id, alias, lan] = ["instanceId", "alias", "lanIp"].map(|name| field(device, name));
-        [id, alias, lan, status_text(device), operate_text(device)]
-    });
-    let header = ["device", "alias", "address", "status", "operation"];
-    output::table(header, rows.collect(), "no devices");
 }
 
 async fn show(client: &Client, instance: &InstanceId, json: bool) -> Result<Exit, CommandError> {
@@ -215,6 +111,8 @@ fn facts(device: &Value, agent: String) -> Vec<[String; 2]> {
         is_known && !in_words.contains(&name.as_str())
     });
     rows.extend(others.map(|(name, _)| [clean(name), field(device, name)]));
+    let tags = device["tagDetail"].as_array().into_iter().flatten();
+    rows.extend(tags.map(|tag| ["tag".to_owned(), tag::text(tag)]));
     rows
 }
 

@@ -158,6 +158,41 @@ fn the_exit_code_tells_who_or_what_is_at_fault() {
 }
 
 #[test]
+fn a_device_is_described_found_and_shown() {
+    let (_outer, dir) = folder();
+    let service = Service::start(&dir);
+    let add = |more: &[&str]| {
+        let added = service.ask(&[&["device", "add", "--app-id", "1251000000"], more].concat());
+        added.succeeds().out.trim().to_owned()
+    };
+    let web = add(&["--alias", "Web-1", "--tag", "env=prod", "--tag", "env=eu", "--tag", "spare"]);
+    let storage =
+        add(&["--type", "storage", "--maintain-status", "WillExpire", "--tag", "env=prod"]);
+    let found = |filters: &[&str]| {
+        let listed = service.ask(&[&["device", "list", "--ids"], filters].concat());
+        listed.succeeds().out.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&["--alias-prefix", "web"]), [&*web]);
+    assert_eq!(found(&["--tag", "env=eu", "--tag", "spare"]), [&*web]);
+    assert_eq!(found(&["--tag", "env"]).len(), 2);
+    assert_eq!(found(&["--tag", "env=eu", "--tag", "env=us"]), [&*web]);
+    assert_eq!(found(&["--type", "storage", "--maintain-status", "WillExpire"]), [&*storage]);
+
+    let edit = |more: &[&str]| service.ask(&[&["device", "edit", &web], more].concat());
+    edit(&["--pay-mode", "2", "--vpc-name", "office", "--deadline", "2030-01-01 00:00:00"])
+        .succeeds();
+    let shown = service.ask(&["device", "show", &web]).succeeds().out.clone();
+    for part in ["cpmPayMode", "office", "2030-01-01", "env=prod", "env=eu", "spare"] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+    edit(&["--clear", "tags", "--clear", "deadline"]).succeeds();
+    let shown = service.ask(&["device", "show", &web]).succeeds().out.clone();
+    assert!(shown.contains("office") && !shown.contains("2030") && !shown.contains("env="));
+    edit(&["--clear", "alias"]).complains(11, &["10001", "clear"]);
+    edit(&["--tag", "=x"]).complains(2, &["KEY=VALUE"]);
+}
+
+#[test]
 fn a_refused_password_leaves_no_file_behind() {
     let (outer, dir) = folder();
     let service = Service::start(&dir);

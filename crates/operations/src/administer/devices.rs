@@ -6,7 +6,7 @@ use crate::enrol::{blank_device, new_instance_id};
 use crate::port::Change;
 use crate::refusal::store_refusal;
 use crate::role::ApiRole;
-use crate::row::{Attributes, Device, DeviceQuery};
+use crate::row::{AttributeChanges, Attributes, Device, DeviceQuery};
 
 /// A device ahead of its enrolment.
 #[derive(Clone, Debug)]
@@ -33,16 +33,14 @@ pub async fn create_device(
     Ok(instance)
 }
 
-/// Replaces a device's attributes by what `edit` makes of them.
+/// Changes the attributes that are given; the others stay as they are.
 pub async fn modify_device(
     role: &ApiRole,
     by: Administrator,
     instance: &InstanceId,
-    edit: impl FnOnce(&mut Attributes) + Send,
+    changes: AttributeChanges,
 ) -> Result<(), Refusal> {
-    let mut attributes = any_device(role, instance).await?.attributes;
-    edit(&mut attributes);
-    let change = Change::ModifyAttributes(instance.clone(), Box::new(attributes));
+    let change = Change::ModifyAttributes(instance.clone(), Box::new(changes));
     write(role, by, "ModifyDevice", format!("device {instance}"), change).await
 }
 

@@ -68,7 +68,8 @@ pub trait Store: Send + Sync {
         instances: &[InstanceId],
     ) -> Result<ResetCandidates, StoreError>;
 
-    /// The device list. `now` tells which leases are valid.
+    /// The device list: a page, and the number of all that match, of the same moment. `now` tells
+    /// which leases are valid.
     async fn devices(&self, query: &DeviceQuery) -> Result<(Timestamp, Page<Device>), StoreError>;
 
     /// Identity keys, current and former. Unknown pairs are absent.
@@ -219,8 +220,9 @@ pub enum Change {
     ModifyApiKey(ApiKey),
     /// A new device, ahead of its enrolment or not.
     CreateDevice(Box<Device>),
-    /// Replaces a device's attributes.
-    ModifyAttributes(InstanceId, Box<crate::row::Attributes>),
+    /// Changes the attributes that are given. The others stay as they are at that moment, so that
+    /// of two changes at once neither undoes the other.
+    ModifyAttributes(InstanceId, Box<crate::row::AttributeChanges>),
     /// Replaces a device's signed part. Open jobs end as the changes say, the connection is cut.
     ModifyAuthority {
         /// What it is from now on.

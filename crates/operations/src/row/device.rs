@@ -1,106 +1,10 @@
 use opencpm_domain::{
-    AppId, DeviceStatus, GatewayId, Generation, InstanceId, OperateStatus, Sequence, Timestamp,
+    AppId, DeviceStatus, GatewayId, Generation, InstanceId, MaintainStatus, OperateStatus,
+    Sequence, Timestamp,
 };
 use opencpm_protocol::key::VerifyingKey;
 
-/// What the contract's answers tell of a device (contract 4.3) and an administrator may edit.
-/// Unknown: empty text, 0.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attributes {
-    /// For people; searched as a substring.
-    pub alias: String,
-    /// Address in the private network.
-    pub lan_ip: String,
-    /// Public address.
-    pub wan_ip: String,
-    /// Management address.
-    pub mgt_ip: String,
-    /// Where it is in its life.
-    pub device_status: DeviceStatus,
-    /// What is being done to it; never `ResettingPassword`.
-    pub operate_status: OperateStatus,
-    /// Operating system, as a number.
-    pub os_type_id: u64,
-    /// RAID, as a number.
-    pub raid_id: u64,
-    /// Zone, as a number (2.0).
-    pub zone_id: u64,
-    /// Zone, as text (3.0).
-    pub zone: String,
-    /// Project.
-    pub project_id: u64,
-    /// Network, old number.
-    pub vpc_id: u64,
-    /// Subnet, old number.
-    pub subnet_id: u64,
-    /// Network.
-    pub un_vpc_id: String,
-    /// Subnet.
-    pub un_subnet_id: String,
-    /// Delivered to its account.
-    pub deliver_time: Option<Timestamp>,
-    /// Paid until.
-    pub deadline: Option<Timestamp>,
-    /// Is a gateway of its network.
-    pub is_vpc_gateway: bool,
-    /// Renewed without asking.
-    pub auto_renew: bool,
-    /// Class, old name.
-    pub device_class: String,
-    /// Class.
-    pub device_class_code: String,
-    /// Labels.
-    pub tags: Vec<Tag>,
-}
-
-impl Default for Attributes {
-    /// A device in operation and running, of which nothing else is known.
-    fn default() -> Self {
-        Self {
-            alias: String::new(),
-            lan_ip: String::new(),
-            wan_ip: String::new(),
-            mgt_ip: String::new(),
-            device_status: DeviceStatus::InOperation,
-            operate_status: OperateStatus::Running,
-            os_type_id: 0,
-            raid_id: 0,
-            zone_id: 0,
-            zone: String::new(),
-            project_id: 0,
-            vpc_id: 0,
-            subnet_id: 0,
-            un_vpc_id: String::new(),
-            un_subnet_id: String::new(),
-            deliver_time: None,
-            deadline: None,
-            is_vpc_gateway: false,
-            auto_renew: false,
-            device_class: String::new(),
-            device_class_code: String::new(),
-            tags: Vec::new(),
-        }
-    }
-}
-
-/// A label of a device.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tag {
-    /// Name.
-    pub key: String,
-    /// Value.
-    pub value: String,
-}
-
-/// A tag that a device must have: this key with any of these values; with any value at all where
-/// none are given.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TagFilter {
-    /// Name.
-    pub key: String,
-    /// Values.
-    pub values: Vec<String>,
-}
+use super::Attributes;
 
 /// The part of a device that carries authority; signed under a row key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -255,7 +159,8 @@ pub enum DeviceSort {
     Deadline,
 }
 
-/// The order of the device list; ties are broken by id.
+/// The order of the device list. Equal values, and devices of which the field is not known, are in
+/// the ascending order of their ids, in both directions; what is not known counts as smallest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct DeviceOrder {
     /// The field.
@@ -267,7 +172,8 @@ pub struct DeviceOrder {
 /// Filters of the device list, joined by AND; an empty list or `None` does not filter.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct DeviceQuery {
-    /// The caller's account; `None` for administrators.
+    /// The caller's account; `None` for administrators. Without it only ids and addresses are
+    /// looked up in an index.
     pub account: Option<AppId>,
     /// Exact ids.
     pub instances: Vec<InstanceId>,
@@ -279,6 +185,8 @@ pub struct DeviceQuery {
     pub mgt_ips: Vec<String>,
     /// Substring, any case.
     pub alias: Option<String>,
+    /// What the alias begins with, in any case.
+    pub alias_prefix: Option<String>,
     /// Substring of an address.
     pub vague_ip: Option<String>,
     /// Expiry, inclusive.
@@ -303,6 +211,14 @@ pub struct DeviceQuery {
     pub project_id: Option<u64>,
     /// Device statuses.
     pub statuses: Vec<DeviceStatus>,
+    /// Type.
+    pub device_type: Option<String>,
+    /// Is a device at a special price.
+    pub is_lucky: Option<bool>,
+    /// State of its maintenance.
+    pub maintain_status: Option<MaintainStatus>,
+    /// Labels; each of these must be there.
+    pub tags: Vec<TagFilter>,
     /// Also devices that were retired.
     pub retired: bool,
     /// Order.
@@ -311,6 +227,16 @@ pub struct DeviceQuery {
     pub offset: u64,
     /// At most so many.
     pub limit: u64,
+}
+
+/// A tag that a device must have: this key with any of these values; with any value at all where
+/// none are given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagFilter {
+    /// Name.
+    pub key: String,
+    /// Values.
+    pub values: Vec<String>,
 }
 
 /// A part of a list.

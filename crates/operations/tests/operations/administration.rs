@@ -2,11 +2,11 @@
 
 use opencpm_domain::{Condition, Uin};
 use opencpm_operations::administer::{
-    Administrator, NewApiKey, create_account, create_api_key, describe_accounts, disable_api_key,
-    modify_account,
+    Administrator, NewApiKey, NewDevice, create_account, create_api_key, create_device,
+    describe_accounts, describe_any_devices, disable_api_key, modify_account, modify_device,
 };
 use opencpm_operations::authenticate::{Caller, known_key};
-use opencpm_operations::row::Scope;
+use opencpm_operations::row::{AttributeChanges, Attributes, DeviceQuery, Scope};
 use secrecy::ExposeSecret;
 
 use crate::world::{World, account};
@@ -34,6 +34,25 @@ async fn a_refused_administrative_request_may_come_again() {
     assert_eq!(refused.condition, Condition::NotFound);
     world.other_caller().await;
     create_api_key(&world.api, by, new()).await.unwrap();
+}
+
+#[tokio::test]
+async fn of_two_edits_of_a_device_at_once_none_is_lost() {
+    let world = World::new().await;
+    let new = NewDevice {
+        instance: None,
+        account: world.caller.app_id,
+        attributes: Attributes::default(),
+    };
+    let device = create_device(&world.api, world.administrator(), new).await.unwrap();
+    let edit = |changes| modify_device(&world.api, world.administrator(), &device, changes);
+    let alias = AttributeChanges { alias: Some("web-1".to_owned()), ..<_>::default() };
+    let address = AttributeChanges { lan_ip: Some("10.0.0.1".to_owned()), ..<_>::default() };
+    let (alias, address) = tokio::join!(edit(alias), edit(address));
+    alias.and(address).unwrap();
+    let query = DeviceQuery { instances: vec![device], limit: 1, ..DeviceQuery::default() };
+    let listed = describe_any_devices(&world.api, &query).await.unwrap().page.items.remove(0);
+    assert_eq!((&*listed.attributes.alias, &*listed.attributes.lan_ip), ("web-1", "10.0.0.1"));
 }
 
 #[tokio::test]

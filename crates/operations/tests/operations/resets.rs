@@ -7,6 +7,7 @@ use opencpm_operations::administer::{NewDevice, create_device, modify_device};
 use opencpm_operations::deliver::deliver;
 use opencpm_operations::lease;
 use opencpm_operations::port::Deliverable;
+use opencpm_operations::row::AttributeChanges;
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
@@ -37,11 +38,9 @@ async fn one_bad_device_stops_all_and_the_message_names_each_bad_one_and_why() {
     let attributes = Default::default();
     let new = NewDevice { instance: None, account: world.caller.app_id, attributes };
     let blank = create_device(&world.api, world.administrator(), new).await.unwrap();
-    modify_device(&world.api, world.administrator(), &stopped.instance, |attributes| {
-        attributes.device_status = DeviceStatus::Isolated;
-    })
-    .await
-    .unwrap();
+    let changes =
+        AttributeChanges { device_status: Some(DeviceStatus::Isolated), ..<_>::default() };
+    modify_device(&world.api, world.administrator(), &stopped.instance, changes).await.unwrap();
     world.reset(&[&busy.instance]).await.unwrap();
     world.forge("INSERT INTO account (app_id, name, blocked) VALUES (2, '', 0)").await;
     sqlx::query("UPDATE device SET account = 2 WHERE instance = ?1")
@@ -73,11 +72,9 @@ async fn one_bad_device_stops_all_and_the_message_names_each_bad_one_and_why() {
 async fn of_several_refusals_the_first_in_the_contracts_order_answers() {
     let world = World::new().await;
     let [stopped, away, free] = world.machines().await;
-    modify_device(&world.api, world.administrator(), &stopped.instance, |attributes| {
-        attributes.operate_status = OperateStatus::ShutDown;
-    })
-    .await
-    .unwrap();
+    let changes =
+        AttributeChanges { operate_status: Some(OperateStatus::ShutDown), ..<_>::default() };
+    modify_device(&world.api, world.administrator(), &stopped.instance, changes).await.unwrap();
     let unknown = InstanceId::parse("cpm-unknown").unwrap();
     world.gateway.store.unbind(GATEWAY, vec![(away.instance.clone(), 1)]).await.unwrap();
     let conditions = async |ids: &[&InstanceId]| world.reset(ids).await.unwrap_err().condition;

@@ -1,7 +1,8 @@
 //! Administrative changes: what, who did it, and what keeps it from being done twice.
 
+use opencpm_domain::InstanceId;
 use opencpm_operations::port::{AdminChange, Administered, Change, StoreError};
-use opencpm_operations::row::{DeviceAuthority, EnrolmentToken, JobChange};
+use opencpm_operations::row::{AttributeChanges, DeviceAuthority, EnrolmentToken, JobChange};
 use sqlx::query;
 
 use super::account::{
@@ -9,6 +10,7 @@ use super::account::{
     update_account, update_api_key,
 };
 use super::column::number;
+use super::device::device_in_any_account;
 use super::device_write::{device_exists, insert_device, update_attributes};
 use super::job_change::{change_all, has_open_job};
 use super::replay::remember;
@@ -54,8 +56,8 @@ async fn apply(session: &mut Session, change: &Change) -> Result<Administered, S
                 false => Ok(Missing),
             }
         }
-        Change::ModifyAttributes(instance, attributes) => {
-            Ok(done_or(Missing, update_attributes(session, instance, attributes).await?))
+        Change::ModifyAttributes(instance, changes) => {
+            Ok(done_or(Missing, modify_attributes(session, instance, changes).await?))
         }
         Change::ModifyAuthority { authority, signature, jobs } => {
             Ok(done_or(Missing, modify_authority(session, authority, signature, jobs).await?))
@@ -66,6 +68,18 @@ async fn apply(session: &mut Session, change: &Change) -> Result<Administered, S
 
 fn done_or(otherwise: Administered, done: bool) -> Administered {
     if done { Administered::Done } else { otherwise }
+}
+
+/// Read and written in one transaction: what somebody else changed before stays.
+async fn modify_attributes(
+    session: &mut Session,
+    instance: &InstanceId,
+    changes: &AttributeChanges,
+) -> Result<bool, StoreError> {
+    let Some(device) = device_in_any_account(session, instance).await? else { return Ok(false) };
+    let mut attributes = device.attributes;
+    changes.clone().apply(&mut attributes);
+    update_attributes(session, instance, &attributes).await
 }
 
 /// The identity must still be the one that was signed, every job as it was read, and a retired

@@ -1,8 +1,8 @@
 //! Between columns and the types of the domain. What does not fit its type is corrupt data.
 
 use opencpm_domain::{
-    AppId, DeviceStatus, GatewayId, Generation, InstanceId, JobId, OperateStatus, Reason, SecretId,
-    Sequence, TaskId, Timestamp, Uin,
+    AppId, DeviceStatus, GatewayId, Generation, InstanceId, JobId, MaintainStatus, OperateStatus,
+    PayMode, Reason, SecretId, Sequence, TaskId, Timestamp, Uin,
 };
 use opencpm_operations::port::StoreError;
 use opencpm_protocol::key::{KeyId, VerifyingKey};
@@ -76,10 +76,12 @@ columns! {
         TaskId: |n| u64::load(n).and_then(|n| TaskId::new(n).ok()),
         DeviceStatus: |n| u8::load(n).and_then(|n| n.try_into().ok()),
         OperateStatus: |n| u8::load(n).and_then(|n| n.try_into().ok()),
+        PayMode: |n| u8::load(n).and_then(|n| n.try_into().ok()),
         Reason: |n| u16::load(n).and_then(Reason::from_number),
         Verb: |n| (n == i64::from(Verb::SetRootPassword.number())).then_some(Verb::SetRootPassword);
     String =>
         String: Some,
+        MaintainStatus: |name| MaintainStatus::named(&name),
         InstanceId: |text| InstanceId::parse(&text).ok(),
         SecretId: |text| SecretId::parse(&text).ok(),
         Uin: |text| Uin::parse(&text).ok();

@@ -21,14 +21,24 @@ use super::gateway::fence;
 use super::session::Session;
 use super::writer::Outcome;
 
-/// A device with its lease and whether it has an open job; conditions follow.
+/// A device with its lease and whether it has an open job, and its tags where they are asked for;
+/// conditions follow.
 macro_rules! select_device {
-    ($conditions:literal) => {
+    (with_tags $conditions:literal) => {
+        select_device!(
+            ", (SELECT json_group_array(json_array(key, value) ORDER BY key, value)
+                FROM device_tag AS tag
+                WHERE tag.account = device.account AND tag.instance = device.instance) AS tags ",
+            $conditions
+        )
+    };
+    ($more:literal, $conditions:literal) => {
         concat!(
             "SELECT device.*, gateway.until AS lease_until,
                  EXISTS (SELECT 1 FROM job WHERE job.instance = device.instance AND status = 4)
-                     AS has_open_job
-             FROM device LEFT JOIN gateway ON gateway.id = device.gateway ",
+                     AS has_open_job",
+            $more,
+            " FROM device LEFT JOIN gateway ON gateway.id = device.gateway ",
             $conditions
         )
     };
@@ -41,7 +51,7 @@ pub(super) async fn reset_candidates(
     now: Timestamp,
 ) -> Result<ResetCandidates, StoreError> {
     let ids: Vec<_> = instances.iter().map(InstanceId::as_str).collect();
-    let devices = select_device!("WHERE device.instance IN (SELECT value FROM json_each(?1))");
+    let devices = select_device!("", "WHERE device.instance IN (SELECT value FROM json_each(?1))");
     let devices = session.rows(query(devices).bind(json(&ids)?)).await?;
     let general = query(
         "SELECT (SELECT max(id) FROM task) AS last_task,
@@ -75,8 +85,17 @@ pub(super) async fn device_of_identity(
     session: &mut Session,
     key: &VerifyingKey,
 ) -> Result<Option<Device>, StoreError> {
-    let select = query(select_device!("WHERE device.identity_key = ?1"));
+    let select = query(select_device!(with_tags "WHERE device.identity_key = ?1"));
     let row = session.row(select.bind(key.as_bytes().as_slice())).await?;
+    row.as_ref().map(load_device).transpose()
+}
+
+pub(super) async fn device_in_any_account(
+    session: &mut Session,
+    instance: &InstanceId,
+) -> Result<Option<Device>, StoreError> {
+    let select = query(select_device!(with_tags "WHERE device.instance = ?1"));
+    let row = session.row(select.bind(instance.as_str())).await?;
     row.as_ref().map(load_device).transpose()
 }
 
@@ -183,7 +202,7 @@ fn load_candidate(row: &SqliteRow) -> Result<ResetCandidate, StoreError> {
     })
 }
 
-/// Reads what [`select_device`] selects.
+/// Reads what [`select_device`] selects with tags.
 pub(super) fn load_device(row: &SqliteRow) -> Result<Device, StoreError> {
     Ok(Device {
         authority: load_authority(row)?,
@@ -233,14 +252,12 @@ fn load_connection(row: &SqliteRow) -> Result<Connection, StoreError> {
 }
 
 fn load_attributes(row: &SqliteRow) -> Result<Attributes, StoreError> {
-    let tags: String = read(row, "tags")?;
-    let tags: Vec<(String, String)> =
-        serde_json::from_str(&tags).map_err(|_| StoreError::Corrupt("tags"))?;
     Ok(Attributes {
         alias: read(row, "alias")?,
         lan_ip: read(row, "lan_ip")?,
         wan_ip: read(row, "wan_ip")?,
         mgt_ip: read(row, "mgt_ip")?,
+        dhcp_ip: read(row, "dhcp_ip")?,
         device_status: read(row, "device_status")?,
         operate_status: read(row, "operate_status")?,
         os_type_id: read(row, "os_type_id")?,
@@ -251,15 +268,31 @@ fn load_attributes(row: &SqliteRow) -> Result<Attributes, StoreError> {
         vpc_id: read(row, "vpc_id")?,
         subnet_id: read(row, "subnet_id")?,
         un_vpc_id: read(row, "un_vpc_id")?,
+        vpc_name: read(row, "vpc_name")?,
+        vpc_cidr: read(row, "vpc_cidr")?,
         un_subnet_id: read(row, "un_subnet_id")?,
+        subnet_name: read(row, "subnet_name")?,
+        subnet_cidr: read(row, "subnet_cidr")?,
         deliver_time: read_optional(row, "deliver_time")?,
         deadline: read_optional(row, "deadline")?,
+        pay_mode: read(row, "pay_mode")?,
         is_vpc_gateway: read(row, "is_vpc_gateway")?,
         auto_renew: read(row, "auto_renew")?,
+        is_lucky: read(row, "is_lucky")?,
         device_class: read(row, "device_class")?,
         device_class_code: read(row, "device_class_code")?,
-        tags: tags.into_iter().map(|(key, value)| Tag { key, value }).collect(),
+        device_type: read(row, "device_type")?,
+        maintain_status: read_optional(row, "maintain_status")?,
+        maintain_message: read_optional(row, "maintain_message")?,
+        tags: load_tags(row)?,
     })
+}
+
+fn load_tags(row: &SqliteRow) -> Result<Vec<Tag>, StoreError> {
+    let tags: String = read(row, "tags")?;
+    let tags: Vec<(String, String)> =
+        serde_json::from_str(&tags).map_err(|_| StoreError::Corrupt("tags"))?;
+    Ok(tags.into_iter().map(|(key, value)| Tag { key, value }).collect())
 }
 
 fn load_key(row: &SqliteRow) -> Result<DeviceKey, StoreError> {

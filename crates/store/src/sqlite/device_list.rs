@@ -1,7 +1,8 @@
 //! The device list: filters, order, total and one page.
 
+use opencpm_domain::MaintainStatus;
 use opencpm_operations::port::StoreError;
-use opencpm_operations::row::{Device, DeviceOrder, DeviceQuery, DeviceSort, Page};
+use opencpm_operations::row::{Device, DeviceOrder, DeviceQuery, DeviceSort, Page, TagFilter};
 use sqlx::{QueryBuilder, Sqlite};
 
 use super::column::{json, number, read, time};
@@ -12,36 +13,52 @@ pub(super) async fn devices(
     session: &mut Session,
     query: &DeviceQuery,
 ) -> Result<Page<Device>, StoreError> {
-    let mut count = QueryBuilder::new("SELECT count(*) AS total FROM device ");
-    push_filters(&mut count, query)?;
-    let total = session.row(count.build()).await?;
+    let total = session.row(count("", query)?.build()).await?;
     let total = total.ok_or(StoreError::Corrupt("an aggregate without a row"))?;
-
-    let mut page = QueryBuilder::new(select_device!(""));
-    push_filters(&mut page, query)?;
-    push_order(&mut page, query.order);
-    page.push(" LIMIT ").push_bind(number(query.limit));
-    page.push(" OFFSET ").push_bind(number(query.offset));
-    let rows = session.rows(page.build()).await?;
+    let rows = session.rows(page("", query)?.build()).await?;
     Ok(Page {
         total: read(&total, "total")?,
         items: rows.iter().map(load_device).collect::<Result<_, _>>()?,
     })
 }
 
+/// How SQLite goes about both statements of a query.
+pub(super) async fn plan(
+    session: &mut Session,
+    query: &DeviceQuery,
+) -> Result<Vec<String>, StoreError> {
+    let mut steps = session.rows(count(EXPLAIN, query)?.build()).await?;
+    steps.extend(session.rows(page(EXPLAIN, query)?.build()).await?);
+    steps.iter().map(|step| read(step, "detail")).collect()
+}
+
+const EXPLAIN: &str = "EXPLAIN QUERY PLAN ";
+
 type Sql = QueryBuilder<Sqlite>;
+
+fn count(before: &str, query: &DeviceQuery) -> Result<Sql, StoreError> {
+    let mut sql = QueryBuilder::new(before);
+    sql.push("SELECT count(*) AS total FROM device ");
+    push_filters(&mut sql, query)?;
+    Ok(sql)
+}
+
+fn page(before: &str, query: &DeviceQuery) -> Result<Sql, StoreError> {
+    let mut sql = QueryBuilder::new(before);
+    sql.push(select_device!(with_tags ""));
+    push_filters(&mut sql, query)?;
+    push_order(&mut sql, query.order);
+    sql.push(" LIMIT ").push_bind(number(query.limit));
+    sql.push(" OFFSET ").push_bind(number(query.offset));
+    Ok(sql)
+}
 
 /// Only filters that are asked for become text, so that an index can serve them. The text is
 /// fixed; what the caller sent is bound.
 fn push_filters(sql: &mut Sql, query: &DeviceQuery) -> Result<(), StoreError> {
     // 0 asks for devices in service only, 1 for all.
     sql.push("WHERE device.retired <= ").push_bind(query.retired);
-    if let Some(account) = query.account {
-        // Where ids or addresses are given, their index is the better one; the sign hides this.
-        let column =
-            if is_narrow(query) { " AND +device.account = " } else { " AND device.account = " };
-        sql.push(column).push_bind(number(account.get()));
-    }
+    push_account(sql, query)?;
 
     let numbers = |list: &[u64]| list.iter().map(|n| number(*n)).collect::<Vec<_>>();
     one_of(sql, "instance", &query.instances.iter().map(|id| id.as_str()).collect::<Vec<_>>())?;
@@ -58,6 +75,10 @@ fn push_filters(sql: &mut Sql, query: &DeviceQuery) -> Result<(), StoreError> {
     equal(sql, "device_class", query.device_class.clone());
     equal(sql, "device_class_code", query.device_class_code.clone());
     equal(sql, "project_id", query.project_id.map(number));
+    equal(sql, "device_type", query.device_type.clone());
+    equal(sql, "is_lucky", query.is_lucky);
+    equal(sql, "maintain_status", query.maintain_status.map(MaintainStatus::name));
+    push_tags(sql, &query.tags)?;
 
     if let Some(from) = query.deadline_from {
         sql.push(" AND device.deadline >= ").push_bind(time(from));
@@ -68,6 +89,9 @@ fn push_filters(sql: &mut Sql, query: &DeviceQuery) -> Result<(), StoreError> {
     if let Some(alias) = &query.alias {
         sql.push(" AND instr(device.alias_lower, ").push_bind(alias.to_lowercase()).push(") > 0");
     }
+    if let Some(prefix) = &query.alias_prefix {
+        push_prefix(sql, &prefix.to_lowercase());
+    }
     if let Some(part) = &query.vague_ip {
         // A separator that no address has.
         sql.push(" AND instr(device.lan_ip || ' ' || device.wan_ip || ' ' || device.mgt_ip, ");
@@ -76,9 +100,70 @@ fn push_filters(sql: &mut Sql, query: &DeviceQuery) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn is_narrow(query: &DeviceQuery) -> bool {
+/// The account's devices. Where ids, addresses or a tag are given, their index is the better way
+/// to them; the sign hides the account's.
+fn push_account(sql: &mut Sql, query: &DeviceQuery) -> Result<(), StoreError> {
+    let Some(account) = query.account.map(|account| number(account.get())) else { return Ok(()) };
     let addresses = [&query.lan_ips, &query.wan_ips, &query.mgt_ips];
-    !query.instances.is_empty() || addresses.iter().any(|list| !list.is_empty())
+    let is_narrow = !query.instances.is_empty() || addresses.iter().any(|list| !list.is_empty());
+    let tag = query.tags.iter().max_by_key(|tag| !tag.values.is_empty());
+    let hide = if is_narrow || tag.is_some() { "+" } else { "" };
+    sql.push(" AND ").push(hide).push("device.account = ").push_bind(account);
+    if let Some(tag) = tag.filter(|_| !is_narrow) {
+        push_tagged(sql, account, tag)?;
+    }
+    Ok(())
+}
+
+/// Those that have one of the tags asked for, found by it.
+fn push_tagged(sql: &mut Sql, account: i64, tag: &TagFilter) -> Result<(), StoreError> {
+    sql.push(" AND device.instance IN (SELECT instance FROM device_tag WHERE account = ");
+    sql.push_bind(account).push(" AND key = ").push_bind(tag.key.clone());
+    if !tag.values.is_empty() {
+        sql.push(" AND value IN (SELECT value FROM json_each(");
+        sql.push_bind(json(&tag.values)?).push("))");
+    }
+    sql.push(")");
+    Ok(())
+}
+
+/// None of the tags asked for is missing. One text for any number of them.
+fn push_tags(sql: &mut Sql, tags: &[TagFilter]) -> Result<(), StoreError> {
+    if tags.is_empty() {
+        return Ok(());
+    }
+    let asked: Vec<_> = tags.iter().map(|tag| (&tag.key, &tag.values)).collect();
+    sql.push(" AND NOT EXISTS (SELECT 1 FROM json_each(").push_bind(json(&asked)?);
+    sql.push(
+        ") AS asked WHERE NOT EXISTS (SELECT 1 FROM device_tag AS tag
+             WHERE tag.account = device.account AND tag.instance = device.instance
+               AND tag.key = asked.value ->> 0
+               AND (asked.value -> 1 = '[]'
+                   OR tag.value IN (SELECT value FROM json_each(asked.value, '$[1]')))))",
+    );
+    Ok(())
+}
+
+/// Texts that begin so are those from the prefix to the first text that no longer does. SQLite
+/// compares the bytes of UTF-8, whose order is that of the characters.
+fn push_prefix(sql: &mut Sql, prefix: &str) {
+    sql.push(" AND device.alias_lower >= ").push_bind(prefix.to_owned());
+    if let Some(end) = after_all_with(prefix) {
+        sql.push(" AND device.alias_lower < ").push_bind(end);
+    }
+}
+
+/// The first text after all that begin so: the last character that has a next one becomes that.
+/// `None` when there is no such text.
+fn after_all_with(prefix: &str) -> Option<String> {
+    let mut text = prefix.to_owned();
+    while let Some(last) = text.pop() {
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            text.push(next);
+            return Some(text);
+        }
+    }
+    None
 }
 
 fn equal<T>(sql: &mut Sql, column: &'static str, value: Option<T>)
@@ -115,5 +200,19 @@ fn push_order(sql: &mut Sql, order: DeviceOrder) {
     sql.push(" ORDER BY device.").push(field).push(direction);
     if order.by != DeviceSort::InstanceId {
         sql.push(", device.instance ASC");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_ends_before_the_first_text_that_does_not_begin_so() {
+        let end = |prefix| after_all_with(prefix);
+        assert_eq!(end("web-"), Some("web.".into()));
+        assert_eq!(end("a\u{d7ff}"), Some("a\u{e000}".into()));
+        assert_eq!(end("a\u{10ffff}\u{10ffff}"), Some("b".into()));
+        assert_eq!((end("\u{10ffff}"), end("")), (None, None));
     }
 }

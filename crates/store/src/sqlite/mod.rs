@@ -83,6 +83,12 @@ impl SqliteStore {
         self.meter.statements()
     }
 
+    /// How SQLite would look for devices: the steps of its plan for both statements of a query, to
+    /// see which filters are served by an index.
+    pub async fn device_list_plan(&self, query: &DeviceQuery) -> Result<Vec<String>, StoreError> {
+        device_list::plan(&mut self.read().await?, query).await
+    }
+
     /// One snapshot.
     async fn read(&self) -> Result<Session, StoreError> {
         let transaction = self.readers.begin().await.map_err(store_error)?;

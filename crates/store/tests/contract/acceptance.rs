@@ -73,11 +73,11 @@ async fn changed_by_an_administrator(world: &World, instance: &InstanceId) {
     let mut rebooting = running.clone();
     rebooting.operate_status = OperateStatus::Rebooting;
     for attributes in [isolated, rebooting] {
-        let change = Change::ModifyAttributes(instance.clone(), Box::new(attributes));
+        let change = Change::ModifyAttributes(instance.clone(), Box::new(attributes.into()));
         world.administer(change).await;
         assert_eq!(world.store.accept(task.clone()).await.unwrap(), refused);
     }
-    world.administer(Change::ModifyAttributes(instance.clone(), Box::new(running))).await;
+    world.administer(Change::ModifyAttributes(instance.clone(), Box::new(running.into()))).await;
     let mut authority = world.device(instance).await.authority;
     authority.quarantined = true;
     let change = Change::ModifyAuthority { authority, signature: [1; 64], jobs: vec![] };

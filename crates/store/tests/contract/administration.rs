@@ -1,9 +1,12 @@
 //! Accounts, keys, tokens and devices are changed with an audit entry, or not at all.
 
-use opencpm_domain::{DeviceStatus, Ending, Generation, OperateStatus, Timestamp};
+use opencpm_domain::{
+    DeviceStatus, Ending, Generation, MaintainStatus, OperateStatus, PayMode, Timestamp,
+};
 use opencpm_operations::port::{AdminChange, Administered, Change};
 use opencpm_operations::row::{
-    Attributes, Connection, Device, DeviceAuthority, FirstUse, JobChange, Tag, Unique,
+    AttributeChanges, Attributes, Connection, Device, DeviceAuthority, FirstUse, JobChange, Tag,
+    Unique,
 };
 
 use super::world::{
@@ -119,9 +122,22 @@ pub(crate) async fn attributes_are_read_as_they_were_written(world: &mut World) 
     world.administer(Change::CreateDevice(Box::new(device.clone()))).await;
     assert_eq!(world.device(&id("cpm-1")).await, device);
     let attributes = unusual_attributes();
-    let change = Change::ModifyAttributes(id("cpm-1"), Box::new(attributes.clone()));
+    let change = Change::ModifyAttributes(id("cpm-1"), Box::new(attributes.clone().into()));
     assert_eq!(world.administer(change).await, Administered::Done);
     assert_eq!(world.device(&id("cpm-1")).await, Device { attributes, ..device });
+}
+
+pub(crate) async fn of_two_changes_at_once_neither_undoes_the_other(world: &mut World) {
+    world.administer(Change::CreateDevice(Box::new(ahead("cpm-1")))).await;
+    let change =
+        |changes| world.administer(Change::ModifyAttributes(id("cpm-1"), Box::new(changes)));
+    let alias = AttributeChanges { alias: Some("web-1".into()), ..<_>::default() };
+    let address = AttributeChanges { lan_ip: Some("10.0.0.1".into()), ..<_>::default() };
+    let done = futures_util::future::join(change(alias), change(address)).await;
+    assert_eq!(done, (Administered::Done, Administered::Done));
+    let expected =
+        Attributes { alias: "web-1".into(), lan_ip: "10.0.0.1".into(), ..Attributes::default() };
+    assert_eq!(world.device(&id("cpm-1")).await.attributes, expected);
 }
 
 pub(crate) async fn a_retired_device_keeps_no_open_job(world: &mut World) {
@@ -180,7 +196,7 @@ pub(crate) fn ahead(instance: &str) -> Device {
     }
 }
 
-fn unusual_attributes() -> Attributes {
+pub(crate) fn unusual_attributes() -> Attributes {
     Attributes {
         alias: "Büro '; DROP TABLE device; -- %_".into(),
         lan_ip: "10.0.0.1".into(),
@@ -203,6 +219,16 @@ fn unusual_attributes() -> Attributes {
         auto_renew: true,
         device_class: "S1".into(),
         device_class_code: "code".into(),
+        dhcp_ip: "10.0.0.2".into(),
+        vpc_name: "office".into(),
+        vpc_cidr: "10.0.0.0/16".into(),
+        subnet_name: "second floor".into(),
+        subnet_cidr: "10.0.2.0/24".into(),
+        pay_mode: PayMode::Changing,
+        is_lucky: true,
+        device_type: "storage".into(),
+        maintain_status: Some(MaintainStatus::Expire),
+        maintain_message: Some(String::new()),
         tags: vec![Tag { key: "\"quoted\"".into(), value: "数据".into() }],
     }
 }

@@ -2,9 +2,12 @@
 
 use opencpm_domain::{DeviceStatus, Timestamp};
 use opencpm_operations::port::{Administered, Change};
-use opencpm_operations::row::{Attributes, DeviceOrder, DeviceQuery, DeviceSort};
+use opencpm_operations::row::{
+    AttributeChanges, Attributes, Device, DeviceOrder, DeviceQuery, DeviceSort,
+};
 
-use super::administration::ahead;
+use super::administration::{ahead, unusual_attributes};
+use super::device_filters;
 use super::world::{World, account, app, id};
 
 async fn add(world: &World, instance: &str, attributes: Attributes) {
@@ -92,6 +95,108 @@ pub(crate) async fn ties_are_broken_by_id(world: &mut World) {
     };
     assert_eq!(found(world, order(false)).await, ids(&["cpm-1", "cpm-2", "cpm-3"]));
     assert_eq!(found(world, order(true)).await, ids(&["cpm-3", "cpm-1", "cpm-2"]));
+}
+
+/// Every field, both ways.
+fn orders() -> impl Iterator<Item = DeviceOrder> {
+    use DeviceSort::{Alias, Deadline, DeliverTime, InstanceId, LanIp, SubnetId};
+    let fields = [InstanceId, Alias, LanIp, SubnetId, DeliverTime, Deadline];
+    let both = |by| [false, true].map(|descending| DeviceOrder { by, descending });
+    fields.into_iter().flat_map(both)
+}
+
+/// The model of an order: ties by id, whichever way; unknown is smallest, texts by characters.
+fn sorted(mut devices: Vec<Device>, order: DeviceOrder) -> Vec<Device> {
+    use std::cmp::Ordering;
+    let compare = |a: &Device, b: &Device| -> Ordering {
+        let (x, y) = (&a.attributes, &b.attributes);
+        match order.by {
+            DeviceSort::InstanceId => a.authority.instance.cmp(&b.authority.instance),
+            DeviceSort::Alias => x.alias.cmp(&y.alias),
+            DeviceSort::LanIp => x.lan_ip.cmp(&y.lan_ip),
+            DeviceSort::SubnetId => x.subnet_id.cmp(&y.subnet_id),
+            DeviceSort::DeliverTime => x.deliver_time.cmp(&y.deliver_time),
+            DeviceSort::Deadline => x.deadline.cmp(&y.deadline),
+        }
+    };
+    devices.sort_by(|a, b| {
+        let by_field = if order.descending { compare(b, a) } else { compare(a, b) };
+        by_field.then_with(|| a.authority.instance.cmp(&b.authority.instance))
+    });
+    devices
+}
+
+/// Other values for everything that this order does not look at.
+fn others(order: DeviceOrder) -> AttributeChanges {
+    let mut changes = AttributeChanges::from(unusual_attributes());
+    match order.by {
+        DeviceSort::InstanceId => {}
+        DeviceSort::Alias => changes.alias = None,
+        DeviceSort::LanIp => changes.lan_ip = None,
+        DeviceSort::SubnetId => changes.subnet_id = None,
+        DeviceSort::DeliverTime => changes.deliver_time = None,
+        DeviceSort::Deadline => changes.deadline = None,
+    }
+    changes
+}
+
+pub(crate) async fn every_order_is_total_and_pages_follow_each_other(world: &mut World) {
+    let mut devices = Vec::new();
+    for n in 0..23 {
+        let mut device = ahead(&format!("cpm-{n}"));
+        device.attributes = device_filters::attributes(n);
+        add(world, &format!("cpm-{n}"), device.attributes.clone()).await;
+        devices.push(device);
+    }
+    for order in orders() {
+        let mut listed = Vec::new();
+        while listed.len() < devices.len() {
+            let offset = listed.len() as u64;
+            let query = DeviceQuery { order, offset, limit: 5, ..DeviceQuery::default() };
+            let (_, page) = world.store.devices(&query).await.unwrap();
+            assert_eq!((page.total, page.items.is_empty()), (23, false));
+            listed.extend(page.items);
+        }
+        assert_eq!(listed, sorted(devices.clone(), order), "{order:?}");
+    }
+}
+
+pub(crate) async fn changes_of_what_is_not_sorted_by_move_no_device(world: &mut World) {
+    for n in 0..8 {
+        add(world, &format!("cpm-{n}"), Attributes::default()).await;
+    }
+    for order in orders() {
+        // Ties as well as differences in every field.
+        for n in 0..8 {
+            let as_before = AttributeChanges::from(device_filters::attributes(n));
+            let change = Change::ModifyAttributes(id(&format!("cpm-{n}")), Box::new(as_before));
+            assert_eq!(world.administer(change).await, Administered::Done);
+        }
+        let page = |offset, limit| DeviceQuery { order, offset, limit, ..DeviceQuery::default() };
+        let (_, whole) = found(world, page(0, 8)).await;
+        for place in 0..8 {
+            let changed = id(&whole[(place * 5 + 3) % 8]);
+            let change = Change::ModifyAttributes(changed, Box::new(others(order)));
+            assert_eq!(world.administer(change).await, Administered::Done);
+            let (_, one) = found(world, page(place as u64, 1)).await;
+            assert_eq!(one, whole[place..=place], "{order:?}");
+        }
+    }
+}
+
+pub(crate) async fn a_page_and_its_total_are_of_one_moment(world: &mut World) {
+    let world = &*world;
+    let adding = (0..40).map(|n| async move {
+        let device = ahead(&format!("cpm-{n}"));
+        world.administer(Change::CreateDevice(Box::new(device))).await;
+    });
+    let asking = (0..40).map(|_| async {
+        let (total, listed) = found(world, all()).await;
+        assert_eq!(total, listed.len() as u64);
+    });
+    let adding = futures_util::future::join_all(adding);
+    futures_util::future::join(adding, futures_util::future::join_all(asking)).await;
+    assert_eq!(found(world, all()).await.0, 40);
 }
 
 pub(crate) async fn accounts_and_retired_devices_stay_apart(world: &mut World) {

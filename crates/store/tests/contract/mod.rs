@@ -6,6 +6,7 @@
 
 pub(crate) mod acceptance;
 pub(crate) mod administration;
+pub(crate) mod device_filters;
 pub(crate) mod device_lists;
 pub(crate) mod durability;
 pub(crate) mod enrolments;
@@ -15,7 +16,9 @@ pub(crate) mod job_changes;
 pub(crate) mod reading;
 pub(crate) mod world;
 
-pub(crate) use world::{Backend, HandClock, World, fleet, id, new_task, next, prepare, succeeded};
+pub(crate) use world::{
+    Backend, HandClock, World, app, fleet, id, new_task, next, prepare, succeeded,
+};
 
 /// Runs the whole contract for one kind of store: a function that makes a fresh [`World`].
 macro_rules! suite {
@@ -43,12 +46,21 @@ macro_rules! suite {
                 a_replayed_request_changes_nothing
                 keys_are_listed_of_one_account_or_of_all
                 attributes_are_read_as_they_were_written
+                of_two_changes_at_once_neither_undoes_the_other
                 a_retired_device_keeps_no_open_job
                 an_outdated_signature_is_not_written;
+            device_filters:
+                every_filter_finds_what_it_says_alone_and_with_any_other
+                a_filter_means_the_same_in_all_accounts_and_of_retired_devices
+                tags_are_a_set_that_is_replaced_as_a_whole
+                tags_go_with_a_device_to_another_account;
             device_lists:
                 filters_are_joined_and_pages_follow_each_other
                 names_and_addresses_are_found_by_a_part
                 ties_are_broken_by_id
+                every_order_is_total_and_pages_follow_each_other
+                changes_of_what_is_not_sorted_by_move_no_device
+                a_page_and_its_total_are_of_one_moment
                 accounts_and_retired_devices_stay_apart;
             durability:
                 what_was_accepted_survives_a_crash

@@ -109,7 +109,7 @@ async fn a_database_of_a_newer_version_is_refused() {
     let newer = "INSERT INTO _sqlx_migrations VALUES (9999, 'later', '2030-01-01', 1, x'00', 0)";
     tamper(&path, newer).await;
     let refused = try_open(&path).await.err().unwrap();
-    assert!(matches!(refused, StoreError::Newer { found: 9999, known: 1 }), "{refused:?}");
+    assert!(matches!(refused, StoreError::Newer { found: 9999, .. }), "{refused:?}");
 }
 
 #[tokio::test]

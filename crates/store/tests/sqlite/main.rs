@@ -6,6 +6,10 @@ mod contract;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod plans;
+#[cfg(test)]
+mod upgrades;
+#[cfg(test)]
 mod world;
 
 #[cfg(test)]
