@@ -25,6 +25,8 @@ pub struct Ready {
     pub secret_key: String,
     /// Of the main account.
     pub devices: Vec<Device>,
+    /// Of the main account: the ids of the simulated devices, those with a fault first.
+    pub simulated: Vec<String>,
     /// Somebody else.
     pub other_account: OtherAccount,
 }
@@ -51,11 +53,15 @@ pub struct OtherAccount {
     pub instance_id: String,
 }
 
+/// The ready file, in the lab's directory.
+const READY: &str = "ready.json";
+
 /// A running lab.
 pub struct Lab {
     /// What it wrote when it was ready.
     pub ready: Ready,
     dir: TempDir,
+    command: Command,
     child: Child,
 }
 
@@ -68,7 +74,7 @@ impl Lab {
     /// Starts a lab whose command is changed before: more options, environment, another agent.
     pub fn start_with(agents: usize, change: impl FnOnce(&mut Command)) -> Self {
         let dir = tempfile::Builder::new().prefix("lab").tempdir().expect("a scratch directory");
-        let ready_file = dir.path().join("ready.json");
+        let ready_file = dir.path().join(READY);
         let log = std::fs::File::create(dir.path().join("lab.log")).expect("a log");
         let mut command = mortal(binaries::opencpm());
         command.arg("lab").args(["--agents", &agents.to_string()]);
@@ -78,16 +84,16 @@ impl Lab {
         if !command.get_args().any(|argument| argument == "--agent-binary") {
             command.arg("--agent-binary").arg(binaries::agent());
         }
-        let mut child = command.spawn().expect("the lab starts");
-        let ready = eventually("the lab's ready file", Duration::from_secs(60), || {
-            if let Some(status) = child.try_wait().expect("the lab's state") {
-                let log = std::fs::read_to_string(dir.path().join("lab.log")).unwrap_or_default();
-                panic!("the lab ended with {status}: {log}");
-            }
-            std::fs::read(&ready_file).ok()
-        });
-        let ready = serde_json::from_slice(&ready).expect("the documented form");
-        Self { ready, dir, child }
+        let (child, ready) = begin(&mut command, dir.path());
+        Self { ready, dir, command, child }
+    }
+
+    /// Kills the lab and starts it again in its directory.
+    pub fn start_again(&mut self) {
+        self.child.kill().expect("the lab runs");
+        self.child.wait().expect("the lab ends");
+        std::fs::remove_file(self.dir.path().join(READY)).expect("it was ready");
+        (self.child, self.ready) = begin(&mut self.command, self.dir.path());
     }
 
     /// A client of the main account.
@@ -155,6 +161,18 @@ impl Drop for Lab {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+fn begin(command: &mut Command, dir: &Path) -> (Child, Ready) {
+    let mut child = command.spawn().expect("the lab starts");
+    let ready = eventually("the lab's ready file", Duration::from_secs(60), || {
+        if let Some(status) = child.try_wait().expect("the lab's state") {
+            let log = std::fs::read_to_string(dir.join("lab.log")).unwrap_or_default();
+            panic!("the lab ended with {status}: {log}");
+        }
+        std::fs::read(dir.join(READY)).ok()
+    });
+    (child, serde_json::from_slice(&ready).expect("the documented form"))
 }
 
 /// The direct children of a process, from every one of its threads.

@@ -6,10 +6,10 @@
 use std::error::Error;
 use std::time::Duration;
 
-use opencpm_domain::{Advice, JobId, Password, PasswordPolicy, Reason, Sequence, Span, Timestamp};
+use opencpm_domain::{Advice, JobId, Password, Reason, Sequence, Span, Timestamp};
+use opencpm_protocol::job::{Recipient, Unopened, check_time, password};
 use opencpm_protocol::message::JobFrame;
 use opencpm_protocol::report::Report;
-use opencpm_protocol::seal::{self, SealContext, Verb};
 use opencpm_protocol::sign::Signed;
 use secrecy::SecretString;
 
@@ -94,46 +94,29 @@ impl Agent<'_> {
 
     /// Checks everything that can be checked before the shadow file is touched.
     fn accept(&mut self, frame: &JobFrame) -> Result<Password, Refusal> {
-        let opened = self.open(frame).map_err(Refusal::Unproven)?;
+        let opened = self.open(frame).map_err(|error| {
+            tracing::warn!(job = %frame.job, error = &error as &dyn Error, "the job is not opened");
+            Refusal::Unproven(error.reason())
+        })?;
         self.state.jobs.raise(frame.sequence);
         self.learn_time(frame.issued_at);
         check_time(self.time(), frame, self.skewed).map_err(Refusal::Authentic)?;
-        // The widest policy: which one the account has is the API's business.
-        Password::new(opened, PasswordPolicy::ExtendedLinux)
-            .map_err(|_| Refusal::Authentic(Reason::UnsupportedJob))
+        password(opened).map_err(Refusal::Authentic)
     }
 
-    /// Opens the seal, with the keys that the job names and everything else as the agent knows it.
-    fn open(&self, frame: &JobFrame) -> Result<SecretString, Reason> {
-        let trust = self.state.trust().ok_or(Reason::AuthorityUnknown)?;
-        if self.time() > trust.valid_until {
-            return Err(Reason::StatementExpired);
-        }
-        let verb = Verb::from_number(frame.verb).ok_or(Reason::UnsupportedJob)?;
-        if frame.sequence <= self.state.jobs.highest {
-            let forgotten = self.state.jobs.may_be_forgotten(frame.sequence);
-            return Err(if forgotten { Reason::Forgotten } else { Reason::StaleSequence });
-        }
-        let authority = trust.authority(frame.authority).ok_or(Reason::AuthorityUnknown)?;
-        let key = self.state.sealing.key(frame.sealing_generation);
-        let key = key.ok_or(Reason::SealingKeyGone)?.map_err(|_| Reason::SealingKeyGone)?;
-        let identity = &self.state.identity;
-        let context = SealContext {
+    fn open(&self, frame: &JobFrame) -> Result<SecretString, Unopened> {
+        let (identity, trust) = (&self.state.identity, self.state.trust());
+        let recipient = Recipient {
             deployment: identity.deployment,
             account: identity.account,
-            instance: identity.instance.clone(),
+            instance: &identity.instance,
             identity_generation: identity.generation,
-            sealing_generation: frame.sealing_generation,
-            verb,
-            job: frame.job,
-            sequence: frame.sequence,
-            issued_at: frame.issued_at,
-            not_after: frame.not_after,
+            trust: trust.as_ref(),
+            highest: self.state.jobs.highest,
+            forgotten: self.state.jobs.forgotten(),
+            now: self.time(),
         };
-        seal::open(&frame.sealed, &context, &key, authority).map_err(|error| {
-            tracing::warn!(job = %frame.job, error = &error as &dyn Error, "the seal does not open");
-            Reason::SealInvalid
-        })
+        recipient.open(frame, |generation| self.state.sealing.key(generation)?.ok())
     }
 
     /// A signed refusal says that the job was not done. It must be remembered as long as the true
@@ -274,15 +257,6 @@ impl Oversight for Watch<'_> {
             Step::Renamed => "renamed",
             Step::Verified => "verified",
         });
-    }
-}
-
-/// A job may not be applied late; a wrong clock is named as the cause.
-fn check_time(now: Timestamp, frame: &JobFrame, skewed: bool) -> Result<(), Reason> {
-    match (now > frame.not_after, skewed) {
-        (false, _) => Ok(()),
-        (true, true) => Err(Reason::ClockWrong),
-        (true, false) => Err(Reason::Expired),
     }
 }
 

@@ -11,10 +11,14 @@ mod machine;
 mod memory;
 mod ready;
 mod scratch;
+mod simulated;
 
 use std::io;
 use std::path::PathBuf;
 
+use opencpm_domain::InstanceId;
+use opencpm_fleet::{Fleet, FleetError};
+use opencpm_protocol::token::TokenError;
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
@@ -67,6 +71,18 @@ pub(crate) enum LabError {
         /// What their agents said.
         logs: PathBuf,
     },
+    /// The simulated machines.
+    #[error("the simulated machines")]
+    Fleet(#[from] FleetError),
+    /// The token of the simulated machines.
+    #[error("the simulated machines' token is damaged")]
+    Token(#[from] TokenError),
+    /// The keys of the simulated machines.
+    #[error("the simulated machines' seed is damaged")]
+    Seed,
+    /// Each fault is one machine's.
+    #[error("there are more faults than simulated machines to have them")]
+    Faults,
     /// The machinery behind asynchronous work, or behind signals.
     #[error("the runtime cannot be started")]
     Runtime(#[source] io::Error),
@@ -92,20 +108,26 @@ pub(crate) fn run(order: Lab) -> Result<Exit, LabError> {
 async fn whole_life(order: &Lab, program: &Program, folder: &Folder) -> Result<Exit, LabError> {
     let mut ending = Ending::listen().map_err(LabError::Runtime)?;
     let memory = Memory::load(&folder.path)?;
-    let deployment = Deployment::start(&folder.path, memory.as_ref()).await?;
+    let deployment = Deployment::start(&folder.path, memory.as_ref(), order.job_deadline).await?;
     let stop = CancellationToken::new();
     let agents = agent::Agents::new(program, stop.clone());
+    let mut fleet = None;
     let work = async {
         let ended = tokio::select! {
-            ended = use_it(order, &deployment, &agents, (folder, memory)) => ended,
+            ended = use_it(order, &deployment, &agents, &mut fleet, (folder, memory)) => ended,
             () = ending.asked() => Ok(Exit::DONE),
         };
         stop.cancel();
         ended
     };
     let (ended, ()) = tokio::join!(work, agents.run());
+    let dispersed = match fleet {
+        Some(fleet) => fleet.stop().await,
+        None => Ok(()),
+    };
     let stopped = deployment.stop().await;
     let exit = ended?;
+    dispersed?;
     stopped?;
     Ok(exit)
 }
@@ -115,16 +137,21 @@ async fn use_it(
     order: &Lab,
     deployment: &Deployment,
     agents: &agent::Agents<'_>,
+    fleet: &mut Option<Fleet>,
     (folder, memory): (&Folder, Option<Memory>),
 ) -> Result<Exit, LabError> {
-    let machines = match memory {
+    let (machines, simulated) = match memory {
         Some(memory) => {
             tracing::warn!("going on with the machines of the lab that was here before");
-            memory.machines()?
+            (memory.machines()?, memory.simulated)
         }
         None => {
-            let (agents_wanted, offline) = (order.agents, order.offline);
-            let plan = machine::Plan { agents: agents_wanted, offline, odd: order.demo };
+            let plan = machine::Plan {
+                agents: order.agents,
+                offline: order.offline,
+                odd: order.demo,
+                simulated: order.simulated,
+            };
             deployment.enrol(agents.program(), plan, &folder.path).await?
         }
     };
@@ -132,36 +159,48 @@ async fn use_it(
         agents.keep_running(machine.clone());
     }
     deployment.wait_until_connected(&machines.main, &folder.path).await?;
+    if order.fault.len() > simulated.as_ref().map_or(0, |simulated| simulated.devices as usize) {
+        return Err(LabError::Faults);
+    }
+    if let Some(simulated) = simulated {
+        *fleet = Some(simulated.start(deployment, &order.fault).await?);
+    }
+    let simulated = fleet.as_ref().map_or(&[][..], |fleet| &fleet.instances);
     if let Some(path) = &order.ready_file {
-        ready::write(path, deployment, &machines)?;
+        ready::write(path, deployment, &machines, simulated)?;
     }
     if order.demo {
         return demo::run(deployment, &machines.main).await;
     }
-    tell(deployment, &machines.main, folder);
+    tell(deployment, &machines.main, simulated, folder);
     std::future::pending().await
 }
 
-fn tell(deployment: &Deployment, machines: &[Machine], folder: &Folder) {
+fn tell(deployment: &Deployment, machines: &[Machine], simulated: &[InstanceId], folder: &Folder) {
     let count = |alive| machines.iter().filter(|machine| machine.alive == alive).count();
     let program = std::env::current_exe().unwrap_or_else(|_| "opencpm".into());
     let opencpm =
         format!("{} --profile {}", program.display(), deployment.profile_path().display());
     let example = machines.iter().find(|machine| machine.alive);
-    let id = example.map_or("ID".to_owned(), |machine| machine.instance.to_string());
-    let root = example.map_or(folder.path.clone(), |machine| machine.root.clone());
+    let id = example.map(|machine| &machine.instance).or(simulated.first());
+    let id = id.map_or("ID".to_owned(), ToString::to_string);
+    let shadow = example.map(|machine| scratch::shadow(&machine.root));
+    let look = shadow.map(|path| format!("\n  grep ^root: {}", path.display()));
+    let simulated = match simulated.len() {
+        0 => String::new(),
+        count => format!("\nand {count} that are simulated"),
+    };
     output::line(&format!(
         "\
 The lab is ready: {alive} machines with an agent and {offline} without, below
-  {machines}
+  {machines}{simulated}
 The API is at {https} and {http}, its certificate's authority in
   {ca}
 
 Try, in another terminal:
   {opencpm} device list
   {opencpm} reset-password --generate {id}
-  {opencpm} log {id}
-  grep ^root: {shadow}
+  {opencpm} log {id}{look}
 
 Ctrl-C ends everything.",
         alive = count(true),
@@ -170,7 +209,7 @@ Ctrl-C ends everything.",
         https = deployment.https(),
         http = deployment.http(),
         ca = deployment.ca().display(),
-        shadow = scratch::shadow(&root).display(),
+        look = look.unwrap_or_default(),
     ));
 }
 

@@ -4,9 +4,11 @@
 
 mod support;
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use opencpm_gateway::{PATH, upgrade};
+use opencpm_fleet::{Fleet, Plan, Seed};
+use opencpm_gateway::{Operations, PATH, upgrade};
 use support::agent::{Agent, Device};
 use support::{World, tls, tls_connector, upgrade_client};
 use tokio::sync::Mutex;
@@ -24,31 +26,33 @@ fn resident() -> usize {
     pages * 4096
 }
 
-/// Every connection warms up what is made once; the rest is what each costs.
-async fn per_connection<T>(mut connect: impl AsyncFnMut(u16) -> T) -> usize {
-    let mut kept = Vec::new();
-    for number in 0..100 {
-        kept.push(connect(number).await);
-    }
+/// The first connections warm up what is made once; the others show what each costs.
+async fn per_connection<T>(mut connect: impl AsyncFnMut(Range<u16>) -> T) -> usize {
+    let _first = connect(0..100).await;
     let before = resident();
-    for number in 100..100 + CONNECTIONS {
-        kept.push(connect(number).await);
-    }
+    let _others = connect(100..100 + CONNECTIONS).await;
     let grown = resident().saturating_sub(before);
     grown / usize::from(CONNECTIONS)
 }
 
 #[tokio::test]
-async fn an_idle_connection_in_process_costs_at_most_16_kib() {
+async fn an_idle_connection_in_process_costs_at_most_10_kib_with_its_device() {
     let _alone = ALONE.lock().await;
     let world = World::start().await;
-    let each = per_connection(async |number| {
-        let device = Device::enrolled(number, &world.fake);
-        world.connect(&device).await
+    let each = per_connection(async |numbers| {
+        let [first, _] = numbers.start.to_le_bytes();
+        let (devices, seed) = (numbers.len() as u32, Seed::from_bytes([first + 1; 32]));
+        let plan = Plan { devices, seed, faults: Vec::new() };
+        let (fake, connector) = (Arc::clone(&world.fake), world.connector.clone());
+        let dial = move |wire| {
+            let connector = connector.clone();
+            async move { connector.serve_stream(wire).await }
+        };
+        Fleet::start(plan, &world.fake.token, move || fake.now(), dial).await.unwrap()
     })
     .await;
     println!("{each} bytes for each connection, both ends together");
-    assert!(each <= 16 * 1024, "{each}");
+    assert!(each <= 10 * 1024, "{each}");
 }
 
 #[tokio::test]
@@ -57,7 +61,7 @@ async fn an_idle_connection_over_tls_costs_at_most_64_kib_with_both_ends() {
     let world = World::start().await;
     let (config, certificate) = tls();
     let (acceptor, connector) = (TlsAcceptor::from(config), tls_connector(&certificate));
-    let each = per_connection(async |number| {
+    let connect = async |number| {
         let device = Device::enrolled(number, &world.fake);
         let (near, far) = tokio::io::duplex(4096);
         let (acceptor, gateway) = (acceptor.clone(), world.connector.clone());
@@ -72,6 +76,13 @@ async fn an_idle_connection_over_tls_costs_at_most_64_kib_with_both_ends() {
         let transport = upgrade_client(stream, PATH).await.unwrap();
         let fake = Arc::clone(&world.fake);
         Agent::connect(transport, &device, &fake).await
+    };
+    let each = per_connection(async |numbers| {
+        let mut kept = Vec::new();
+        for number in numbers {
+            kept.push(connect(number).await);
+        }
+        kept
     })
     .await;
     println!("{each} bytes for each connection, both ends together");

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod conversation;
+pub mod job;
 pub mod key;
 pub mod message;
 pub mod report;

@@ -7,3 +7,4 @@ mod main_job;
 mod no_exec;
 mod no_trace;
 mod python_sdk;
+mod simulated;

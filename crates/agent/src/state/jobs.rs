@@ -157,9 +157,9 @@ impl Jobs {
         self.records.iter().filter_map(waiting).collect()
     }
 
-    /// True where this job may have been done, and its outcome was forgotten since.
-    pub fn may_be_forgotten(&self, sequence: Sequence) -> bool {
-        sequence <= self.forgotten
+    /// Up to this sequence, a job may have been done and its outcome forgotten since.
+    pub const fn forgotten(&self) -> Sequence {
+        self.forgotten
     }
 
     /// Jobs that a crash left undecided and that nobody will decide any more.
@@ -241,8 +241,7 @@ mod tests {
             jobs.record(job(number), Sequence::new(number.into()), Phase::Kept(report(number)));
         }
         assert!(jobs.find(job(1)).is_none() && jobs.find(job(2)).is_some());
-        assert!(jobs.may_be_forgotten(Sequence::new(1)));
-        assert!(!jobs.may_be_forgotten(Sequence::new(2)));
+        assert_eq!(jobs.forgotten(), Sequence::new(1));
     }
 
     #[test]
@@ -258,7 +257,7 @@ mod tests {
         assert!(jobs.find(job(0)).is_some() && jobs.find(job(1)).is_some());
         assert!(jobs.make_room_for_refusal(Timestamp::from_secs(2)));
         assert!(jobs.find(job(0)).is_some() && jobs.find(job(1)).is_none());
-        assert!(!jobs.may_be_forgotten(Sequence::new(1)), "it was never done");
+        assert_eq!(jobs.forgotten(), Sequence::default(), "they were never done");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use opencpm_gateway::Connector;
 use secrecy::SecretString;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
@@ -12,6 +13,7 @@ use super::LabError;
 use super::agent::{LOGS, Program};
 use super::machine::{Draft, Machine, Machines, Plan};
 use super::memory::Memory;
+use super::simulated::Simulated;
 use crate::client::answer::{NewKey, NewToken};
 use crate::client::profile::{Profile, ProfileArgs};
 use crate::client::{Client, Parameters};
@@ -31,9 +33,6 @@ const NAMES: [&str; 5] = [
     "bm.api.cloud.tencent.com",
     "bm.tencentcloudapi.com",
 ];
-
-/// People who try things out do not want to wait for two minutes.
-const JOB_DEADLINE: u64 = 30;
 
 /// So many machines enrol at a time.
 const ENROLMENTS: usize = 8;
@@ -62,9 +61,15 @@ struct Accounts {
 
 impl Deployment {
     /// Starts the service in the lab's folder: a new one, or the one that the lab remembers.
-    pub(super) async fn start(lab: &Path, memory: Option<&Memory>) -> Result<Self, LabError> {
+    /// A job ends so many seconds after it was accepted.
+    pub(super) async fn start(
+        lab: &Path,
+        memory: Option<&Memory>,
+        job_deadline: u64,
+    ) -> Result<Self, LabError> {
         let folder = lab.join(FOLDER);
-        let config = config(&folder, memory.map_or([0; 3], |memory| memory.ports));
+        let ports = memory.map_or([0; 3], |memory| memory.ports);
+        let config = config(&folder, ports, job_deadline);
         let accounts = Accounts { main: config.first.app_id, other: config.first.app_id + 1 };
         let server = Server::start(config).await?;
         match Self::begin(&folder, accounts, memory).await {
@@ -93,13 +98,13 @@ impl Deployment {
         Ok((client, other_key))
     }
 
-    /// Makes the machines, enrols them, and remembers them.
+    /// Makes the machines, enrols them, and remembers them and what makes the simulated ones.
     pub(super) async fn enrol(
         &self,
         program: &Program,
         plan: Plan,
         lab: &Path,
-    ) -> Result<Machines, LabError> {
+    ) -> Result<(Machines, Option<Simulated>), LabError> {
         let (_, random) = clock_and_random();
         let (main, other) = plan.make(lab, &*random)?;
         let token = self.token(self.accounts.main, main.len().max(1)).await?;
@@ -107,8 +112,16 @@ impl Deployment {
         let main = stream::iter(enrolments).buffered(ENROLMENTS).try_collect().await?;
         let token = self.token(self.accounts.other, 1).await?;
         let machines = Machines { main, other: enrol(program, other, &token).await? };
-        Memory::keep(lab, &self.server.addresses, &self.other_key, &machines)?;
-        Ok(machines)
+        let simulated = match plan.simulated {
+            0 => None,
+            count => {
+                let token = self.token(self.accounts.main, count as usize).await?;
+                Some(Simulated::new(count, &token, &*random))
+            }
+        };
+        let addresses = &self.server.addresses;
+        Memory::keep(lab, addresses, &self.other_key, &machines, simulated.as_ref())?;
+        Ok((machines, simulated))
     }
 
     async fn token(&self, account: u64, uses: usize) -> Result<SecretString, LabError> {
@@ -152,6 +165,11 @@ impl Deployment {
         Ok(missing.map(|machine| machine.name.clone()).collect())
     }
 
+    /// Connects the simulated machines.
+    pub(super) fn connector(&self) -> Option<Connector> {
+        self.server.connector()
+    }
+
     /// The API over TLS.
     pub(super) fn https(&self) -> String {
         format!("https://{}", self.server.addresses.https)
@@ -190,7 +208,7 @@ async fn enrol(program: &Program, draft: Draft, token: &SecretString) -> Result<
 }
 
 /// Everything on loopback; at port 0, the system chooses one.
-fn config(folder: &Path, ports: [u16; 3]) -> Config {
+fn config(folder: &Path, ports: [u16; 3], job_deadline: u64) -> Config {
     let usual = Config::default();
     let [https, http, agents] = ports.map(|port| ([127, 0, 0, 1], port).into());
     Config {
@@ -199,7 +217,7 @@ fn config(folder: &Path, ports: [u16; 3]) -> Config {
             listen: https,
             http: Some(http),
             names: NAMES.map(str::to_owned).into(),
-            job_deadline: JOB_DEADLINE,
+            job_deadline,
             ..usual.api
         },
         agents: Agents { listen: agents, ..usual.agents },

@@ -43,6 +43,8 @@ pub(super) struct Plan {
     pub(super) offline: u32,
     /// One more with an agent, whose shadow file has two root entries.
     pub(super) odd: bool,
+    /// Without a file system.
+    pub(super) simulated: u32,
 }
 
 /// A machine that has a file system and is no device yet.

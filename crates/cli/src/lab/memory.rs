@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 use super::LabError;
 use super::machine::{Machine, Machines};
 use super::scratch::RootEntry;
+use super::simulated::Simulated;
 use crate::client::answer::NewKey;
 use crate::files;
 use crate::serve::Addresses;
 
-/// In the lab's folder; holds the other account's key, so for its owner only.
+/// In the lab's folder; holds keys and a token, so for its owner only.
 const FILE: &str = "lab.json";
 
 /// Everything that the folder's other files do not tell.
@@ -27,6 +28,7 @@ pub(super) struct Memory {
     secret_key: String,
     main: Vec<Remembered>,
     other: Remembered,
+    pub(super) simulated: Option<Simulated>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -57,6 +59,7 @@ impl Memory {
         addresses: &Addresses,
         other_key: &NewKey,
         machines: &Machines,
+        simulated: Option<&Simulated>,
     ) -> Result<(), LabError> {
         let port = |address: Option<std::net::SocketAddr>| address.map_or(0, |a| a.port());
         let memory = Self {
@@ -65,6 +68,7 @@ impl Memory {
             secret_key: other_key.secret_key.expose_secret().to_owned(),
             main: machines.main.iter().map(Remembered::of).collect(),
             other: Remembered::of(&machines.other),
+            simulated: simulated.cloned(),
         };
         let path = lab.join(FILE);
         let text = serde_json::to_string_pretty(&memory).map_err(io::Error::from);
@@ -110,6 +114,7 @@ impl Remembered {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system::SystemRandom;
 
     fn machine(name: &str, entry: RootEntry) -> Machine {
         let instance = InstanceId::parse(name).unwrap();
@@ -128,9 +133,11 @@ mod tests {
             main: vec![machine("odd", RootEntry::Twice)],
             other: machine("other", RootEntry::Usual),
         };
-        Memory::keep(folder.path(), &addresses, &key, &machines).unwrap();
+        let simulated = Simulated::new(7, &"token".into(), &SystemRandom);
+        Memory::keep(folder.path(), &addresses, &key, &machines, Some(&simulated)).unwrap();
         let memory = Memory::load(folder.path()).unwrap().unwrap();
         assert_eq!(memory.ports, [1, 2, 3]);
+        assert_eq!(memory.simulated.as_ref().unwrap().devices, 7);
         assert_eq!(memory.other_key().secret_key.expose_secret(), "key");
         let machines = memory.machines().unwrap();
         assert_eq!(machines.main[0].entry, RootEntry::Twice);

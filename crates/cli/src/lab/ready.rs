@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use opencpm_domain::InstanceId;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
@@ -15,6 +16,7 @@ pub(super) fn write(
     path: &Path,
     deployment: &Deployment,
     machines: &Machines,
+    simulated: &[InstanceId],
 ) -> Result<(), LabError> {
     let profile = deployment.profile();
     let devices = machines.main.iter().map(|machine| {
@@ -31,6 +33,7 @@ pub(super) fn write(
         "secret_id": profile.secret_id,
         "secret_key": profile.secret_key.expose_secret(),
         "devices": devices.collect::<Vec<_>>(),
+        "simulated": simulated.iter().map(InstanceId::as_str).collect::<Vec<_>>(),
         "other_account": {
             "secret_id": deployment.other_key.secret_id,
             "secret_key": deployment.other_key.secret_key.expose_secret(),

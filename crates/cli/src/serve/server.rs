@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use opencpm_api::{Edge, Listener};
-use opencpm_gateway::Gateway;
+use opencpm_gateway::{Connector, Gateway};
 use opencpm_operations::cores::Cores;
 use opencpm_operations::port::{Clock, Queue, Random, Store};
 use opencpm_operations::report_proof::Proofs;
@@ -140,6 +140,11 @@ impl Server {
 
     fn start_listener(&mut self, listener: Listener, edge: &Arc<Edge>) {
         self.listeners.spawn(listener.run(Arc::clone(edge), self.stop.clone()));
+    }
+
+    /// Connects agents without a socket; `None` without the gateway's role.
+    pub(crate) fn connector(&self) -> Option<Connector> {
+        self.gateway.as_ref().map(Gateway::connector)
     }
 
     /// Returns when a part of the service panicked: what is left would serve nobody well.

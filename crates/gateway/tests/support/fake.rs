@@ -2,6 +2,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use getrandom::SysRng;
 use opencpm_domain::{
     AppId, DeploymentId, GatewayId, Generation, InstanceId, JobId, Sequence, Span, Timestamp,
 };
@@ -19,7 +20,9 @@ use opencpm_protocol::message::{EnrolRequest, Enrolled, Farewell, JobFrame, Welc
 use opencpm_protocol::seal::SealedJob;
 use opencpm_protocol::sign::Signed;
 use opencpm_protocol::statement::TrustStatement;
+use opencpm_protocol::token::EnrolmentToken;
 use opencpm_queue::EmbeddedQueue;
+use rand_core::UnwrapErr;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -32,6 +35,8 @@ const START: Timestamp = Timestamp::from_secs(1_800_000_000);
 pub struct Fake {
     pub deployment: DeploymentId,
     pub root: SigningKey,
+    /// Enrols any number of machines.
+    pub token: EnrolmentToken,
     started: Instant,
     counter: AtomicU64,
     queue: EmbeddedQueue,
@@ -66,9 +71,16 @@ pub struct Job {
 
 impl Fake {
     pub fn new() -> Self {
+        let (deployment, root) =
+            (DeploymentId::from_bytes([1; 16]), SigningKey::from_bytes(&[2; 32]));
+        let addresses = vec!["localhost:1".to_owned()];
+        let mut rng = UnwrapErr(SysRng);
+        let token =
+            EnrolmentToken::generate(&mut rng, root.public(), deployment, addresses, None).unwrap();
         Self {
-            deployment: DeploymentId::from_bytes([1; 16]),
-            root: SigningKey::from_bytes(&[2; 32]),
+            deployment,
+            root,
+            token,
             started: Instant::now(),
             counter: AtomicU64::new(1),
             queue: EmbeddedQueue::new(),
@@ -298,10 +310,10 @@ impl Operations for Fake {
     }
 
     async fn enrol(&self, secret: &[u8; 32], request: &EnrolRequest) -> Result<Enrolled, Farewell> {
-        if secret != &[9; 32] {
+        if secret != self.token.secret() {
             return Err(Farewell::TokenRefused);
         }
-        let instance = InstanceId::parse("cpm-enrolled").unwrap();
+        let instance = InstanceId::parse(&format!("cpm-{}", request.identity.key_id())).unwrap();
         let recognised = Recognised { identity: request.identity, generation: Generation::FIRST };
         self.set(|store| {
             store.devices.insert(instance.clone(), recognised);

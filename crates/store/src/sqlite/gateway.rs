@@ -100,6 +100,13 @@ pub(super) async fn bind(
     Ok(Outcome::Keep(bound.collect::<Result<_, StoreError>>()?))
 }
 
+/// The sign hides the index of gateways: by it, SQLite would look at every device of the gateway
+/// and walk through the whole list for each.
+const UNBIND: &str = "UPDATE device SET gateway = NULL, last_seen = ?3
+    FROM json_each(?1) AS ended
+    WHERE device.instance = ended.value ->> 0
+      AND device.epoch = ended.value ->> 1 AND +device.gateway = ?2";
+
 pub(super) async fn unbind(
     session: &mut Session,
     gateway: GatewayId,
@@ -108,13 +115,7 @@ pub(super) async fn unbind(
 ) -> Result<Outcome<()>, StoreError> {
     let lines: Vec<_> =
         connections.iter().map(|(id, epoch)| (id.as_str(), number(*epoch))).collect();
-    let update = query(
-        "UPDATE device SET gateway = NULL, last_seen = ?3
-         FROM json_each(?1) AS ended
-         WHERE device.instance = ended.value ->> 0
-           AND device.epoch = ended.value ->> 1 AND device.gateway = ?2",
-    );
-    let update = update.bind(json(&lines)?).bind(gateway.as_bytes().as_slice());
+    let update = query(UNBIND).bind(json(&lines)?).bind(gateway.as_bytes().as_slice());
     session.run(update.bind(time(clock.now()))).await?;
     Ok(Outcome::Keep(()))
 }
@@ -143,5 +144,26 @@ impl<'a> HelloLine<'a> {
             agent_version: &hello.agent_version,
             boot: &hello.boot,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Row;
+    use sqlx::sqlite::SqlitePoolOptions;
+
+    use super::*;
+    use crate::sqlite::open::MIGRATIONS;
+
+    #[tokio::test]
+    async fn each_device_that_leaves_is_found_by_its_id_however_many_its_gateway_has() {
+        let database =
+            SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.unwrap();
+        MIGRATIONS.run(&database).await.unwrap();
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {UNBIND}"));
+        let plan = query(explain).fetch_all(&database).await.unwrap();
+        let plan: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
+        assert!(plan[0].starts_with("SCAN ended"), "{plan:?}");
+        assert!(plan[1].contains("(instance=?)"), "{plan:?}");
     }
 }

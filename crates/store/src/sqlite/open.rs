@@ -67,7 +67,7 @@ const READERS: u32 = 4;
 /// "OCPM", as the first migration sets it.
 const APPLICATION: i64 = 0x4f43_504d;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 fn private_directory(path: &Path) -> Result<(), OpenError> {
     let Some(directory) = path.parent().filter(|d| !d.as_os_str().is_empty()) else {
