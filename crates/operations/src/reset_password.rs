@@ -92,23 +92,25 @@ async fn write(
     role: &ApiRole,
     caller: &Caller,
     batch: &Arc<Batch>,
-    mut task: NewTask,
+    task: NewTask,
 ) -> Result<(TaskId, Vec<ReadyJobs>), Refusal> {
+    // Handed to the store's writer without a copy; what changes between two tries is nobody's
+    // else's any more.
+    let mut task = Arc::new(task);
     let mut sealed_anew = false;
     let mut id_rounds = 0;
     loop {
-        let ready = ready_jobs(&task.jobs);
-        match role.store.accept(task.clone()).await.map_err(store_refusal)? {
-            Acceptance::Accepted => return Ok((task.task, ready)),
+        match role.store.accept(Arc::clone(&task)).await.map_err(store_refusal)? {
+            Acceptance::Accepted => return Ok((task.task, ready_jobs(&task.jobs))),
             Acceptance::AcceptedBefore(first) => return Ok((first, Vec::new())),
             Acceptance::Replayed => return Err(Condition::Replayed.into()),
             Acceptance::IdTaken if id_rounds < ID_ROUNDS => {
                 id_rounds += 1;
-                rename(role, &mut task, batch.devices)?;
+                rename(role, Arc::make_mut(&mut task), batch.devices)?;
             }
             Acceptance::Changed(changed) if !sealed_anew => {
                 sealed_anew = true;
-                seal_anew(role, caller, batch, &mut task, changed).await?;
+                seal_anew(role, caller, batch, Arc::make_mut(&mut task), changed).await?;
             }
             Acceptance::Changed(changed) => return Err(keeps_changing(&changed)),
             Acceptance::IdTaken => return Err(Condition::ServerBug.into()),

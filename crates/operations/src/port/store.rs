@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use opencpm_domain::{
     AppId, DeploymentId, GatewayId, Generation, InstanceId, JobId, JobState, SecretId, Sequence,
@@ -96,7 +98,7 @@ pub trait Store: Send + Sync {
     // ---- tasks and jobs ----
 
     /// Writes a task and its jobs, all or nothing, after checking again what could have changed.
-    async fn accept(&self, task: NewTask) -> Result<Acceptance, StoreError>;
+    async fn accept(&self, task: Arc<NewTask>) -> Result<Acceptance, StoreError>;
 
     /// A task and its jobs in the order of the request. Sealed bytes are left out.
     async fn task(&self, task: TaskId) -> Result<Option<(TaskRow, Vec<JobRow>)>, StoreError>;

@@ -8,7 +8,7 @@ use opencpm_operations::row::{Acceptance, FirstUse, NewJob, NewTask};
 use serde::Serialize;
 use sqlx::query;
 
-use super::column::{json, number, read, time};
+use super::column::{json_of, number, read, time};
 use super::device::raise_sequences;
 use super::replay::remember;
 use super::session::Session;
@@ -16,7 +16,7 @@ use super::writer::Outcome;
 
 pub(super) async fn accept(
     session: &mut Session,
-    task: NewTask,
+    task: Arc<NewTask>,
 ) -> Result<Outcome<Acceptance>, StoreError> {
     match remember(session, task.unique.as_ref(), Some(task.task)).await? {
         None => {}
@@ -26,7 +26,7 @@ pub(super) async fn accept(
     if !insert_task(session, &task).await? {
         return Ok(Outcome::Undo(Acceptance::IdTaken));
     }
-    let jobs: Arc<str> = json(&task.jobs.iter().map(JobLine::new).collect::<Vec<_>>())?;
+    let jobs = json_of(task.jobs.iter().map(JobLine::new))?;
     let changed = changed_devices(session, &task, &jobs).await?;
     if !changed.is_empty() {
         return Ok(Outcome::Undo(Acceptance::Changed(changed)));

@@ -45,8 +45,19 @@ pub(super) fn time(time: Timestamp) -> i64 {
 
 /// A list as one parameter, for `json_each`.
 pub(super) fn json<T: serde::Serialize>(list: &[T]) -> Result<std::sync::Arc<str>, StoreError> {
-    let text = serde_json::to_string(list);
-    text.map(Into::into).map_err(|e| StoreError::Unavailable(Box::new(e)))
+    json_of(list)
+}
+
+/// The same for items that are made one by one, so that a long list is in memory once.
+pub(super) fn json_of(
+    items: impl IntoIterator<Item: serde::Serialize>,
+) -> Result<std::sync::Arc<str>, StoreError> {
+    let mut text = Vec::new();
+    let mut json = serde_json::Serializer::new(&mut text);
+    let written = serde::Serializer::collect_seq(&mut json, items);
+    written.map_err(|e| StoreError::Unavailable(Box::new(e)))?;
+    let text = String::from_utf8(text).map_err(|e| StoreError::Unavailable(Box::new(e)))?;
+    Ok(text.into())
 }
 
 macro_rules! columns {

@@ -52,7 +52,7 @@ pub(super) async fn reset_candidates(
 ) -> Result<ResetCandidates, StoreError> {
     let ids: Vec<_> = instances.iter().map(InstanceId::as_str).collect();
     let devices = select_device!("", "WHERE device.instance IN (SELECT value FROM json_each(?1))");
-    let devices = session.rows(query(devices).bind(json(&ids)?)).await?;
+    let devices = session.read_each(query(devices).bind(json(&ids)?), load_candidate).await?;
     let general = query(
         "SELECT (SELECT max(id) FROM task) AS last_task,
              EXISTS (SELECT 1 FROM gateway WHERE until > ?1) AS any_alive",
@@ -63,7 +63,7 @@ pub(super) async fn reset_candidates(
         now,
         any_gateway_alive: read(&general, "any_alive")?,
         last_task: read_optional(&general, "last_task")?,
-        devices: devices.iter().map(load_candidate).collect::<Result<_, _>>()?,
+        devices,
     })
 }
 
@@ -78,7 +78,7 @@ pub(super) async fn device_keys(
              value ->> 1 AS generation FROM json_each(?1)) AS asked
          JOIN device_key USING (instance, generation)",
     );
-    session.rows(select.bind(json(&pairs)?)).await?.iter().map(load_key).collect()
+    session.read_each(select.bind(json(&pairs)?), load_key).await
 }
 
 pub(super) async fn device_of_identity(

@@ -180,7 +180,7 @@ impl Store for SqliteStore {
         self.writer.write(move |s| Box::pin(device::put_sealing_keys(s, keys, fence, clock))).await
     }
 
-    async fn accept(&self, task: NewTask) -> Result<Acceptance, StoreError> {
+    async fn accept(&self, task: Arc<NewTask>) -> Result<Acceptance, StoreError> {
         self.writer.write(move |s| Box::pin(accept::accept(s, task))).await
     }
 

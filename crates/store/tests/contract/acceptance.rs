@@ -12,7 +12,7 @@ use super::world::{GATEWAY, World, app, fingerprint, fleet, hello, id, new_task,
 pub(crate) async fn a_batch_is_written_with_all_of_its_jobs(world: &mut World) {
     let ids = world.devices(&["cpm-1", "cpm-2"]).await;
     let new = world.task(100, &ids).await;
-    assert_eq!(world.store.accept(new.clone()).await.unwrap(), Acceptance::Accepted);
+    assert_eq!(world.store.accept(new.clone().into()).await.unwrap(), Acceptance::Accepted);
     let (task, jobs) = world.store.task(new.task).await.unwrap().unwrap();
     assert_eq!((task.account, task.action.as_str()), (app(1), "resetPasswd"));
     assert_eq!((task.created, task.deadline), (new.created, new.deadline));
@@ -35,7 +35,7 @@ pub(crate) async fn a_changed_device_refuses_the_whole_batch_and_is_named(world:
     let mut new = world.task(100, &ids).await;
     new.unique = Some(nonce(1, world.now() + span(600)));
     world.store.bind(GATEWAY, vec![hello(&ids[1])]).await.unwrap();
-    let refused = world.store.accept(new).await.unwrap();
+    let refused = world.store.accept(new.into()).await.unwrap();
     assert_eq!(refused, Acceptance::Changed(vec![ids[1].clone()]));
     assert!(world.jobs(100).await.is_empty());
     assert_eq!(world.device(&ids[0]).await.highest_sequence, Sequence::default());
@@ -58,7 +58,7 @@ pub(crate) async fn every_condition_of_a_device_is_checked_again(world: &mut Wor
         let mut task = world.task(100, &ids).await;
         spoil(&mut task);
         let instance = task.jobs[0].instance.clone();
-        let refused = world.store.accept(task).await.unwrap();
+        let refused = world.store.accept(task.into()).await.unwrap();
         assert_eq!(refused, Acceptance::Changed(vec![instance]));
     }
     changed_by_an_administrator(world, &ids[0]).await;
@@ -75,7 +75,7 @@ async fn changed_by_an_administrator(world: &World, instance: &InstanceId) {
     for attributes in [isolated, rebooting] {
         let change = Change::ModifyAttributes(instance.clone(), Box::new(attributes.into()));
         world.administer(change).await;
-        assert_eq!(world.store.accept(task.clone()).await.unwrap(), refused);
+        assert_eq!(world.store.accept(task.clone().into()).await.unwrap(), refused);
     }
     world.administer(Change::ModifyAttributes(instance.clone(), Box::new(running.into()))).await;
     let mut authority = world.device(instance).await.authority;
@@ -84,7 +84,7 @@ async fn changed_by_an_administrator(world: &World, instance: &InstanceId) {
     assert_eq!(world.administer(change).await, Administered::Done);
     world.store.bind(GATEWAY, vec![hello(instance)]).await.unwrap();
     let task = world.task(100, std::slice::from_ref(instance)).await;
-    assert_eq!(world.store.accept(task).await.unwrap(), refused);
+    assert_eq!(world.store.accept(task.into()).await.unwrap(), refused);
 }
 
 pub(crate) async fn a_device_has_one_open_job_even_when_many_ask_at_once(world: &mut World) {
@@ -93,7 +93,7 @@ pub(crate) async fn a_device_has_one_open_job_even_when_many_ask_at_once(world: 
     for number in 100..150 {
         let task = world.task(number, &ids).await;
         let store = Arc::clone(&world.store);
-        asking.push(tokio::spawn(async move { store.accept(task).await.unwrap() }));
+        asking.push(tokio::spawn(async move { store.accept(task.into()).await.unwrap() }));
     }
     let mut accepted = 0;
     for answer in asking {
@@ -109,7 +109,10 @@ pub(crate) async fn a_device_can_be_reset_again_after_its_job_ended(world: &mut 
     let ids = world.devices(&["cpm-1"]).await;
     let first = world.accept(100, &ids).await;
     let while_open = world.task(101, &ids).await;
-    assert_eq!(world.store.accept(while_open).await.unwrap(), Acceptance::Changed(ids.clone()));
+    assert_eq!(
+        world.store.accept(while_open.into()).await.unwrap(),
+        Acceptance::Changed(ids.clone())
+    );
     world.succeed(&first[0]).await;
     let second = world.accept(101, &ids).await;
     assert!(second[0].sequence > first[0].sequence && second[0].number > first[0].number);
@@ -121,14 +124,14 @@ pub(crate) async fn a_nonce_is_used_once(world: &mut World) {
     let mut first = world.task(100, &ids[..1]).await;
     first.unique = Some(used.clone());
     assert_eq!(world.store.first_use(&used).await.unwrap(), None);
-    assert_eq!(world.store.accept(first).await.unwrap(), Acceptance::Accepted);
+    assert_eq!(world.store.accept(first.into()).await.unwrap(), Acceptance::Accepted);
     assert_eq!(world.store.first_use(&used).await.unwrap(), Some(FirstUse::Change));
     let mut again = world.task(101, &ids[1..]).await;
     again.unique = Some(used.clone());
-    assert_eq!(world.store.accept(again.clone()).await.unwrap(), Acceptance::Replayed);
+    assert_eq!(world.store.accept(again.clone().into()).await.unwrap(), Acceptance::Replayed);
     assert!(world.jobs(101).await.is_empty());
     again.unique = Some(nonce(u64::MAX - 1, world.now() + span(600)));
-    assert_eq!(world.store.accept(again).await.unwrap(), Acceptance::Accepted);
+    assert_eq!(world.store.accept(again.into()).await.unwrap(), Acceptance::Accepted);
 }
 
 pub(crate) async fn a_nonce_of_a_refused_request_may_be_used_again(world: &mut World) {
@@ -136,9 +139,12 @@ pub(crate) async fn a_nonce_of_a_refused_request_may_be_used_again(world: &mut W
     let mut task = world.task(100, &ids).await;
     task.unique = Some(nonce(1, world.now() + span(600)));
     task.jobs[0].expected.binding.epoch += 1;
-    assert_eq!(world.store.accept(task.clone()).await.unwrap(), Acceptance::Changed(ids.clone()));
+    assert_eq!(
+        world.store.accept(task.clone().into()).await.unwrap(),
+        Acceptance::Changed(ids.clone())
+    );
     task.jobs[0].expected.binding.epoch -= 1;
-    assert_eq!(world.store.accept(task).await.unwrap(), Acceptance::Accepted);
+    assert_eq!(world.store.accept(task.into()).await.unwrap(), Acceptance::Accepted);
 }
 
 pub(crate) async fn a_fingerprint_answers_with_its_first_task(world: &mut World) {
@@ -147,11 +153,11 @@ pub(crate) async fn a_fingerprint_answers_with_its_first_task(world: &mut World)
     let mut first = world.task(100, &ids[..1]).await;
     first.unique = Some(fingerprint.clone());
     let number = first.task;
-    assert_eq!(world.store.accept(first).await.unwrap(), Acceptance::Accepted);
+    assert_eq!(world.store.accept(first.into()).await.unwrap(), Acceptance::Accepted);
     let mut again = world.task(101, &ids[1..]).await;
     assert_eq!(world.store.first_use(&fingerprint).await.unwrap(), Some(FirstUse::Task(number)));
     again.unique = Some(fingerprint);
-    assert_eq!(world.store.accept(again).await.unwrap(), Acceptance::AcceptedBefore(number));
+    assert_eq!(world.store.accept(again.into()).await.unwrap(), Acceptance::AcceptedBefore(number));
     assert!(world.jobs(101).await.is_empty());
 }
 
@@ -161,9 +167,9 @@ pub(crate) async fn a_task_id_is_given_once(world: &mut World) {
     let mut task = world.task(100, &ids[1..]).await;
     task.jobs[0].job = opencpm_domain::JobId::from_bytes([9; 16]);
     task.unique = Some(nonce(1, world.now()));
-    assert_eq!(world.store.accept(task.clone()).await.unwrap(), Acceptance::IdTaken);
+    assert_eq!(world.store.accept(task.clone().into()).await.unwrap(), Acceptance::IdTaken);
     task.task = opencpm_domain::TaskId::new(101).unwrap();
-    assert_eq!(world.store.accept(task).await.unwrap(), Acceptance::Accepted);
+    assert_eq!(world.store.accept(task.into()).await.unwrap(), Acceptance::Accepted);
 }
 
 pub(crate) async fn a_refused_request_harms_no_neighbour(world: &mut World) {
@@ -181,7 +187,7 @@ pub(crate) async fn a_refused_request_harms_no_neighbour(world: &mut World) {
         }
         tasks.push(task);
     }
-    let sent = tasks.into_iter().map(|task| world.store.accept(task));
+    let sent = tasks.into_iter().map(|task| world.store.accept(task.into()));
     let answers = futures_util::future::join_all(sent).await;
     for (answer, number) in answers.into_iter().zip(0u64..) {
         match number % 3 {
@@ -205,7 +211,7 @@ pub(crate) async fn a_very_large_batch_is_written(world: &mut World) {
     let ids: Vec<_> = (0..5_000).map(|n| id(&format!("cpm-{n}"))).collect();
     fleet(&world.store, &ids, world.now()).await;
     let task = new_task(&world.store, 100, &ids, world.now()).await;
-    assert_eq!(world.store.accept(task).await.unwrap(), Acceptance::Accepted);
+    assert_eq!(world.store.accept(task.into()).await.unwrap(), Acceptance::Accepted);
     let jobs = world.jobs(100).await;
     assert!(jobs.iter().map(|job| &job.instance).eq(&ids));
     let numbers: BTreeSet<_> = jobs.iter().map(|job| job.number).collect();

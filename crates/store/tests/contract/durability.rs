@@ -19,11 +19,11 @@ pub(crate) async fn a_nonce_is_still_used_after_reopening(world: &mut World) {
     let ids = world.devices(&["cpm-1"]).await;
     let mut task = world.task(100, &ids).await;
     task.unique = Some(nonce(1, world.now() + span(600)));
-    assert_eq!(world.store.accept(task.clone()).await.unwrap(), Acceptance::Accepted);
+    assert_eq!(world.store.accept(task.clone().into()).await.unwrap(), Acceptance::Accepted);
     world.reopen().await;
-    assert_eq!(world.store.accept(task.clone()).await.unwrap(), Acceptance::Replayed);
+    assert_eq!(world.store.accept(task.clone().into()).await.unwrap(), Acceptance::Replayed);
     world.crash().await;
-    assert_eq!(world.store.accept(task).await.unwrap(), Acceptance::Replayed);
+    assert_eq!(world.store.accept(task.into()).await.unwrap(), Acceptance::Replayed);
 }
 
 pub(crate) async fn expired_requests_are_forgotten_and_others_kept(world: &mut World) {
@@ -37,13 +37,13 @@ pub(crate) async fn expired_requests_are_forgotten_and_others_kept(world: &mut W
         let hash = u8::try_from(number).unwrap();
         task.unique =
             Some(if is_even { fingerprint(hash, expires) } else { nonce(number, expires) });
-        assert_eq!(world.store.accept(task.clone()).await.unwrap(), Acceptance::Accepted);
+        assert_eq!(world.store.accept(task.clone().into()).await.unwrap(), Acceptance::Accepted);
         tasks.push(task);
     }
     assert_eq!(world.store.prune_replay(start + span(200), 1).await.unwrap(), 1);
     assert_eq!(world.store.prune_replay(start + span(200), 3).await.unwrap(), 1);
     assert_eq!(world.store.prune_replay(start + span(200), 3).await.unwrap(), 0);
     let last = tasks.pop().unwrap();
-    assert_eq!(world.store.accept(last).await.unwrap(), Acceptance::Replayed);
-    assert_eq!(world.store.accept(tasks.remove(0)).await.unwrap(), Acceptance::IdTaken);
+    assert_eq!(world.store.accept(last.into()).await.unwrap(), Acceptance::Replayed);
+    assert_eq!(world.store.accept(tasks.remove(0).into()).await.unwrap(), Acceptance::IdTaken);
 }

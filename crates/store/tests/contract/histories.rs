@@ -76,7 +76,7 @@ impl History<'_> {
         let known = |id: &InstanceId| &self.devices[id];
         let unready = ids.iter().filter(|id| known(id).open.is_some() || known(id).epoch.is_none());
         let unready: Vec<_> = unready.cloned().collect();
-        let answer = self.world.store.accept(task.clone()).await.unwrap();
+        let answer = self.world.store.accept(task.clone().into()).await.unwrap();
         if !unready.is_empty() {
             assert_eq!(answer, Acceptance::Changed(unready));
             return;

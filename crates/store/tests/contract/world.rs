@@ -88,7 +88,7 @@ impl World {
     /// Sends a request for these devices and expects that it is accepted.
     pub(crate) async fn accept(&self, task: u64, ids: &[InstanceId]) -> Vec<JobRow> {
         let new = self.task(task, ids).await;
-        assert_eq!(self.store.accept(new).await.unwrap(), Acceptance::Accepted);
+        assert_eq!(self.store.accept(new.into()).await.unwrap(), Acceptance::Accepted);
         self.jobs(task).await
     }
 

@@ -160,7 +160,7 @@ async fn erased_passwords_are_gone_from_the_files() {
     for (job, number) in task.jobs.iter_mut().zip(0u32..) {
         job.sealed.ciphertext = marked(number);
     }
-    assert_eq!(store.accept(task).await.unwrap(), Acceptance::Accepted);
+    assert_eq!(store.accept(task.into()).await.unwrap(), Acceptance::Accepted);
     assert!(found_in(home.path()).len() >= 3_000);
 
     // Ended in an order that moves rows between pages, with reports of different sizes.
@@ -244,7 +244,7 @@ async fn statements_for(number: usize) -> Vec<(&'static str, u64)> {
         }};
     }
     count!("reset_candidates", store.reset_candidates(&ids));
-    count!("accept", store.accept(task));
+    count!("accept", store.accept(task.into()));
     count!("deliverable_jobs", store.deliverable_jobs(GATEWAY, Deliverable::Jobs(jobs), 10_000));
     count!("open_jobs", store.open_jobs(&ids));
     let (_, rows) = count!("task", store.task(TaskId::new(100).unwrap())).unwrap();
@@ -305,7 +305,7 @@ async fn fill_and_recover(disk: &Path) {
     let mut refused = None;
     for (instance, number) in ids.iter().zip(100u64..) {
         let task = new_task(&store, number, std::slice::from_ref(instance), now).await;
-        match store.accept(task).await {
+        match store.accept(task.into()).await {
             Ok(answer) => accepted.push((number, answer)),
             Err(error) => {
                 refused = Some(error);
@@ -323,7 +323,7 @@ async fn fill_and_recover(disk: &Path) {
     let next = 100 + accepted.len() as u64;
     assert!(store.task(TaskId::new(next).unwrap()).await.unwrap().is_none());
     let again = new_task(&store, next, &ids[accepted.len()..], now).await;
-    assert_eq!(store.accept(again).await.unwrap(), Acceptance::Accepted);
+    assert_eq!(store.accept(again.into()).await.unwrap(), Acceptance::Accepted);
 }
 
 /// Takes all that is left.
