@@ -1,12 +1,15 @@
 //! Who is asking: the key behind a secret id.
 
-use opencpm_domain::{AppId, Condition, Refusal, SecretId, TaskId, Uin};
+use opencpm_domain::{AppId, Condition, InstanceId, Refusal, SecretId, TaskId, Uin};
 use secrecy::SecretSlice;
 
 use crate::authentic::check_api_key;
 use crate::refusal::store_refusal;
 use crate::role::ApiRole;
-use crate::row::{FirstUse, Scope, Unique};
+use crate::row::{FirstUse, Scope, Tag, Unique};
+
+/// What is told of a device that the key is not limited to.
+pub(crate) const NOT_OWN: &str = "it is none of the key's own devices";
 
 /// The caller of a request whose signature verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,11 +76,17 @@ impl Caller {
     /// Whether the key may use this operation (contract 7.1, step 8). `action` is the operation's
     /// name in API 2.0, `admin` whether it is an administrative one.
     pub fn check_allowed(&self, action: &str, admin: bool) -> Result<(), Refusal> {
-        let listed =
-            self.scope.actions.as_ref().is_none_or(|list| list.iter().any(|a| a == action));
-        if listed && (self.scope.admin || !admin) {
+        if self.scope.allows_action(action) && (self.scope.admin || !admin) {
             return Ok(());
         }
         Err(Condition::ActionNotAllowed.into())
+    }
+
+    /// Whether a device of the caller's account is one of the key's own (contract 7.1, step 10).
+    pub fn check_device(&self, instance: &InstanceId, tags: &[Tag]) -> Result<(), Refusal> {
+        if self.scope.allows_device(instance, tags) {
+            return Ok(());
+        }
+        Err(Refusal::new(Condition::DeviceNotAllowed, format!("{instance}: {NOT_OWN}")))
     }
 }

@@ -42,7 +42,14 @@ pub(super) const CREATE_API_KEY: Action = Action {
     operation: Operation::CreateApiKey,
     names: &["CreateApiKey"],
     name_v3: Some("CreateApiKey"),
-    parameters: &[needs(&APP_ID), needs(&UIN), takes(&ADMIN), takes(&ACTION_NAMES)],
+    parameters: &[
+        needs(&APP_ID),
+        needs(&UIN),
+        takes(&ADMIN),
+        takes(&ACTION_NAMES),
+        takes(&OWN_DEVICES),
+        takes(&OWN_TAGS),
+    ],
     answer: &NEW_KEY,
     meaning: "Makes an API key; its secret is in the answer and nowhere else.",
     ..ADMIN_CHANGE

@@ -7,12 +7,12 @@ use opencpm_operations::administer::{NewApiKey, NewDevice, NewEnrolmentToken};
 use opencpm_operations::operation_log::LogRequest;
 use opencpm_operations::reset_password::ResetPassword;
 use opencpm_operations::row::{
-    AttributeChanges, Attributes, DeviceOrder, DeviceQuery, DeviceSort, Scope, Tag, TagFilter,
-    Unique,
+    AttributeChanges, Attributes, DeviceOrder, DeviceQuery, DeviceScope, DeviceSort, Scope, Tag,
+    TagFilter, Unique,
 };
 
 use super::parameter::*;
-use super::{Arguments, Operation, Parameter};
+use super::{Action, Arguments, Dialect, Operation, Parameter};
 use crate::moment::Moment;
 use crate::service::AgentRequest;
 
@@ -138,6 +138,7 @@ fn device_query(given: &Arguments) -> Result<DeviceQuery, Refusal> {
     let statuses = given.integers(&STATUSES).into_iter();
     Ok(DeviceQuery {
         account: None,
+        within: None,
         instances: given.instances(&FILTER_IDS),
         lan_ips: given.texts(&LAN_IPS).unwrap_or_default(),
         wan_ips: given.texts(&WAN_IPS).unwrap_or_default(),
@@ -221,9 +222,28 @@ fn new_key(given: &Arguments) -> Result<NewApiKey, Refusal> {
         uin: parsed(given, &UIN, Uin::parse)?,
         scope: Scope {
             admin: given.flag(&ADMIN).unwrap_or(false),
-            actions: given.texts(&ACTION_NAMES),
+            actions: action_names(given),
+            devices: own_devices(given),
         },
     })
+}
+
+/// The names under which permissions know the actions: one may have been given by another.
+fn action_names(given: &Arguments) -> Option<Vec<String>> {
+    let names = given.texts(&ACTION_NAMES)?;
+    Some(
+        names
+            .iter()
+            .filter_map(|name| Action::named(name, Dialect::V2))
+            .map(|a| a.name().to_owned())
+            .collect(),
+    )
+}
+
+fn own_devices(given: &Arguments) -> Option<DeviceScope> {
+    let instances = given.instances(&OWN_DEVICES).into_iter().collect();
+    let devices = DeviceScope { instances, tags: given.tags(&OWN_TAGS) };
+    (devices != DeviceScope::default()).then_some(devices)
 }
 
 fn new_device(given: &Arguments) -> Result<NewDevice, Refusal> {

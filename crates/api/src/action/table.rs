@@ -22,6 +22,7 @@ pub static ACTIONS: &[Action] = &[
         names: &["DescriptionOperationResult"],
         name_v3: Some("DescribeOperationResult"),
         parameters: &[needs(&TASK_ID)],
+        raises: READ_ONE,
         answer: &RESULT,
         meaning: "Tells how far a task is, for each device.",
         ..READ
@@ -46,6 +47,7 @@ pub static ACTIONS: &[Action] = &[
             takes(&OFFSET),
             takes(&LOG_LIMIT),
         ],
+        raises: READ_ONE,
         answer: &LOG,
         meaning: "Lists what was done to a device, newest first.",
         ..READ
@@ -64,6 +66,7 @@ pub static ACTIONS: &[Action] = &[
         names: &["DescribeTask"],
         name_v3: Some("DescribeTask"),
         parameters: &[needs(&TASK_ID)],
+        raises: READ_ONE,
         answer: &TASK,
         meaning: "Tells everything about a task: reasons, advice, times.",
         ..READ
@@ -73,6 +76,7 @@ pub static ACTIONS: &[Action] = &[
         names: &["VerifyTask"],
         name_v3: Some("VerifyTask"),
         parameters: &[needs(&TASK_ID)],
+        raises: READ_ONE,
         answer: &VERIFICATION,
         meaning: "Checks again what the machines signed about a task.",
         ..READ
@@ -115,6 +119,17 @@ pub(super) const READ: Action = Action {
     ],
     meaning: "",
 };
+
+/// Reads of one device or task, which may be outside of the key's own devices.
+const READ_ONE: &[Condition] = &[
+    Condition::StoreUnavailable,
+    Condition::ParameterMissing,
+    Condition::ParameterInvalid,
+    Condition::ParameterOutOfBounds,
+    Condition::ParameterUnknown,
+    Condition::NotFound,
+    Condition::DeviceNotAllowed,
+];
 
 const RESET: &[Condition] = &[
     Condition::StoreUnavailable,

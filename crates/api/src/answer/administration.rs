@@ -1,5 +1,6 @@
+use opencpm_domain::InstanceId;
 use opencpm_operations::administer::{MadeKey, MadeToken};
-use opencpm_operations::row::{Account, ApiKey};
+use opencpm_operations::row::{Account, ApiKey, DeviceScope};
 use secrecy::ExposeSecret;
 
 use super::object::Object;
@@ -35,10 +36,22 @@ pub(super) fn keys(keys: &[ApiKey], to: &mut Object<'_>) {
         if let Some(actions) = &key.scope.actions {
             to.texts(&ACTIONS, actions.iter().map(String::as_str));
         }
+        if let Some(devices) = &key.scope.devices {
+            to.object(&OWN_DEVICES, |to| scope(devices, to));
+        }
         to.flag(&TEMPORARY, key.token_hash.is_some());
         to.time(&EXPIRE_TIME, key.expires);
         to.flag(&DISABLED, key.disabled);
         to.time(&CREATE_TIME, Some(key.created));
+    });
+}
+
+/// The devices of a key that is limited to some.
+fn scope(devices: &DeviceScope, to: &mut Object<'_>) {
+    to.texts(&OWN_IDS, devices.instances.iter().map(InstanceId::as_str));
+    to.objects(&OWN_TAGS, &devices.tags, |tag, to| {
+        to.text(&OWN_TAG_KEY, &tag.key);
+        to.texts(&OWN_TAG_VALUES, tag.values.iter().map(String::as_str));
     });
 }
 

@@ -67,8 +67,11 @@ shapes! {
     NEW_KEY: "NewKey", texts false, [SECRET_ID, SECRET_KEY];
     KEYS: "KeyList", texts false, [TOTAL, KEY_LIST];
     KEY: "Key", texts false, [
-        SECRET_ID, APP_ID, UIN, ADMIN, ACTIONS, TEMPORARY, EXPIRE_TIME, DISABLED, CREATE_TIME
+        SECRET_ID, APP_ID, UIN, ADMIN, ACTIONS, OWN_DEVICES, TEMPORARY, EXPIRE_TIME, DISABLED,
+        CREATE_TIME
     ];
+    SCOPE: "OwnDevices", texts false, [OWN_IDS, OWN_TAGS];
+    OWN_TAG: "OwnTag", texts false, [OWN_TAG_KEY, OWN_TAG_VALUES];
     NEW_DEVICE: "NewDevice", texts false, [INSTANCE_ID];
     TOKEN: "EnrolmentToken", texts false, [ENROLMENT_TOKEN, EXPIRE_TIME];
 }
@@ -212,6 +215,13 @@ fields! {
     ADMIN: Always, Flag, Some("admin"), Some("Admin"), "True for a key that may administrate.";
     ACTIONS: Sometimes, Texts, Some("actions"), Some("Actions"),
         "API 2.0 names of the actions that it may use; absent for all.";
+    OWN_DEVICES: Sometimes, Object(&SCOPE), Some("devices"), Some("Devices"),
+        "The devices that it sees and may reset; absent for all of its account.";
+    OWN_IDS: Always, Texts, Some("instanceIds"), Some("InstanceIds"), "These.";
+    OWN_TAGS: Always, Objects(&OWN_TAG), Some("tags"), Some("Tags"), "Those with one of these tags.";
+    OWN_TAG_KEY: Always, Text, Some("tagKey"), Some("TagKey"), "Name.";
+    OWN_TAG_VALUES: Always, Texts, Some("tagValues"), Some("TagValues"),
+        "Any of these values; of none, any value at all.";
     TEMPORARY: Always, Flag, Some("temporary"), Some("Temporary"), "True for a key that needs a token.";
     DISABLED: Always, Flag, Some("disabled"), Some("Disabled"), "True for a key that is switched off.";
     CREATE_TIME: Always, Text, Some("createTime"), Some("CreateTime"), "When it was made.";

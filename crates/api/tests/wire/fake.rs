@@ -20,7 +20,7 @@ use opencpm_operations::report_proof::ProofError;
 use opencpm_operations::reset_password::ResetPassword;
 use opencpm_operations::row::{
     Account, ApiKey, AttributeChanges, Attributes, Connection, Device, DeviceAuthority,
-    DeviceQuery, JobRow, LogEntry, Page, Scope, Tag, TaskRow, Unique,
+    DeviceQuery, DeviceScope, JobRow, LogEntry, Page, Scope, Tag, TagFilter, TaskRow, Unique,
 };
 use opencpm_protocol::key::KeyId;
 use opencpm_protocol::seal::Verb;
@@ -201,9 +201,10 @@ impl Service for Fake {
             encrypted_secret: b"hidden".to_vec(),
             app_id: app_id(),
             uin: uin(),
-            scope: Scope::default(),
+            scope: limited(),
             token_hash: None,
             expires: None,
+            maker: None,
             disabled: false,
             created: Timestamp::from_secs(NOW),
             mac: [0; 32],
@@ -260,6 +261,14 @@ fn app_id() -> AppId {
 
 fn uin() -> Uin {
     Uin::parse("1307774067").unwrap()
+}
+
+/// May list devices, and see two kinds of them.
+fn limited() -> Scope {
+    let tags = vec![TagFilter { key: "team".to_owned(), values: vec!["db".to_owned()] }];
+    let devices = DeviceScope { instances: [id("cpm-1")].into(), tags };
+    let actions = Some(vec!["DescribeDevice".to_owned()]);
+    Scope { admin: false, actions, devices: Some(devices) }
 }
 
 fn device() -> Device {

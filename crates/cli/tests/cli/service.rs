@@ -123,6 +123,37 @@ fn a_key_is_made_used_and_disabled() {
 }
 
 #[test]
+fn a_key_of_some_devices_is_told_about_no_others() {
+    let (outer, dir) = folder();
+    let service = Service::start(&dir);
+    let device = || {
+        let added = service.ask(&["device", "add", "--app-id", "1251000000"]);
+        added.succeeds().out.trim().to_owned()
+    };
+    let (own, other) = (device(), device());
+    let out = outer.path().join("few.toml");
+    let path = out.to_str().unwrap();
+    let create = ["key", "create", "--app-id", "1251000000", "--out", path];
+    let limits = ["--device", &own, "--tag", "team=db", "--tag", "spare"];
+    service.ask(&[&create[..], &limits, &["--admin"]].concat()).complains(2, &["--admin"]);
+    let actions = ["--action", "DescribeDeviceList", "--actions=ResetDevicePasswd"];
+    service.ask(&[&create[..], &limits, &actions].concat()).succeeds();
+
+    let ask = |arguments: &[&str], input: &str| service.ask_with(path, arguments, input);
+    let listed = ask(&["device", "list"], "");
+    assert!(listed.succeeds().out.contains(&own) && !listed.out.contains(&other), "{listed:?}");
+    ask(&["reset-password", &other], "abce1234\n").complains(10, &["4103", &other]);
+    ask(&["reset-password", &own], "abce1234\n").complains(13, &["12006", &own]);
+    ask(&["log", &own], "").complains(10, &["4101"]);
+
+    let keys = service.ask(&["key", "list"]);
+    let limited = format!("{own}, team=db, spare");
+    for word in [&limited, "DescribeDevice, ResetDevicePasswd", "all"] {
+        assert!(keys.succeeds().out.contains(word), "{word}: {keys:?}");
+    }
+}
+
+#[test]
 fn a_blocked_account_is_refused_until_it_is_unblocked() {
     let (outer, dir) = folder();
     let service = Service::start(&dir);
@@ -131,7 +162,10 @@ fn a_blocked_account_is_refused_until_it_is_unblocked() {
     service.ask(&["account", "create", "7", "--name", "seven"]).succeeds();
     service.ask(&["key", "create", "--app-id", "7", "--out", profile]).succeeds();
     service.ask(&["account", "block", "7"]).complains(0, &["account 7 is blocked"]);
-    service.ask_with(profile, &["device", "list"], "").complains(10, &["4300"]);
+    let ask = |arguments: &[&str]| service.ask_with(profile, arguments, "abce1234\n");
+    for refused in [&["device", "list"][..], &["task", "show", "1"], &["reset-password", "cpm-1"]] {
+        ask(refused).complains(10, &["4300"]);
+    }
     assert!(service.ask(&["account", "list"]).succeeds().out.contains("blocked"));
     service.ask(&["account", "unblock", "7"]).complains(0, &["account 7 is not blocked"]);
     service.ask_with(profile, &["device", "list"], "").succeeds();

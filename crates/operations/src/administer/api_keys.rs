@@ -7,7 +7,7 @@ use crate::authentic::{api_key_mac, check_api_key};
 use crate::port::{Change, Keys, KeysError, Random};
 use crate::refusal::{keys_refusal, store_refusal};
 use crate::role::ApiRole;
-use crate::row::{ApiKey, Scope};
+use crate::row::{ApiKey, DeviceScope, Scope};
 
 /// A key to be made.
 #[derive(Clone, Debug)]
@@ -56,6 +56,7 @@ pub fn new_api_key(
         scope: new.scope,
         token_hash: None,
         expires: None,
+        maker: None,
         disabled: false,
         created: material.now,
         mac: [0; 32],
@@ -70,12 +71,28 @@ pub async fn create_api_key(
     by: Administrator,
     new: NewApiKey,
 ) -> Result<MadeKey, Refusal> {
+    check_scope(&new.scope)?;
     accounts::account(role, new.app_id).await?;
     let material = KeyMaterial { keys: &*role.keys, random: &*role.random, now: role.clock.now() };
     let (key, made) = new_api_key(&material, new).map_err(keys_refusal)?;
     let subject = format!("key {}", key.secret_id);
     write(role, by, "CreateApiKey", subject, Change::CreateApiKey(key)).await?;
     Ok(made)
+}
+
+/// Refuses a scope that would mean nothing, or too much work for each request.
+fn check_scope(scope: &Scope) -> Result<(), Refusal> {
+    let Some(devices) = &scope.devices else { return Ok(()) };
+    if scope.admin {
+        let why = "a key that may administrate cannot be limited to devices: it could tag them";
+        return Err(Refusal::new(Condition::ParameterInvalid, why));
+    }
+    let (count, most) = (devices.instances.len(), DeviceScope::MOST_INSTANCES);
+    if count > most {
+        let why = format!("a key can have at most {most} devices of its own by id; use a tag");
+        return Err(Refusal::new(Condition::ParameterOutOfBounds, why));
+    }
+    Ok(())
 }
 
 /// Disables or enables a key.

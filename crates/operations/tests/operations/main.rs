@@ -8,5 +8,6 @@ mod forgeries;
 mod machine;
 mod reports;
 mod resets;
+mod scopes;
 mod time;
 mod world;

@@ -7,6 +7,7 @@ use sqlx::query;
 use sqlx::sqlite::SqliteRow;
 
 use super::column::{number, read, read_optional, time};
+use super::scope;
 use super::session::Session;
 
 pub(super) async fn api_key(
@@ -81,8 +82,8 @@ pub(super) async fn insert_api_key(
     key: &ApiKey,
 ) -> Result<bool, StoreError> {
     let insert = "INSERT INTO api_key (secret_id, encrypted_secret, app_id, uin, admin, actions,
-             token_hash, expires, disabled, created, mac)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING";
+             token_hash, expires, disabled, created, mac, devices, maker)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT DO NOTHING";
     Ok(session.run(api_key_values(insert, key)?).await? == 1)
 }
 
@@ -92,7 +93,8 @@ pub(super) async fn update_api_key(
     key: &ApiKey,
 ) -> Result<bool, StoreError> {
     let update = "UPDATE api_key SET encrypted_secret = ?2, app_id = ?3, uin = ?4, admin = ?5,
-             actions = ?6, token_hash = ?7, expires = ?8, disabled = ?9, created = ?10, mac = ?11
+             actions = ?6, token_hash = ?7, expires = ?8, disabled = ?9, created = ?10, mac = ?11,
+             devices = ?12, maker = ?13
          WHERE secret_id = ?1";
     Ok(session.run(api_key_values(update, key)?).await? == 1)
 }
@@ -139,6 +141,7 @@ fn api_key_values<'q>(
     key: &'q ApiKey,
 ) -> Result<super::session::Query<'q>, StoreError> {
     let actions = key.scope.actions.as_ref().map(serde_json::to_string).transpose();
+    let devices = key.scope.devices.as_ref().map(scope::save).transpose()?;
     let values = query(sql)
         .bind(key.secret_id.as_str())
         .bind(key.encrypted_secret.as_slice())
@@ -150,7 +153,9 @@ fn api_key_values<'q>(
         .bind(key.expires.map(time))
         .bind(key.disabled)
         .bind(time(key.created))
-        .bind(key.mac.as_slice());
+        .bind(key.mac.as_slice())
+        .bind(devices)
+        .bind(key.maker.as_ref().map(|maker| maker.as_str()));
     Ok(values)
 }
 
@@ -165,6 +170,7 @@ fn load_account(row: &SqliteRow) -> Result<Account, StoreError> {
 fn load_api_key(row: &SqliteRow) -> Result<ApiKey, StoreError> {
     let actions: Option<String> = read_optional(row, "actions")?;
     let actions = actions.map(|actions| serde_json::from_str(&actions)).transpose();
+    let devices: Option<String> = read_optional(row, "devices")?;
     Ok(ApiKey {
         secret_id: read(row, "secret_id")?,
         encrypted_secret: read(row, "encrypted_secret")?,
@@ -173,9 +179,11 @@ fn load_api_key(row: &SqliteRow) -> Result<ApiKey, StoreError> {
         scope: Scope {
             admin: read(row, "admin")?,
             actions: actions.map_err(|_| StoreError::Corrupt("actions"))?,
+            devices: devices.map(|devices| scope::load(&devices)).transpose()?,
         },
         token_hash: read_optional(row, "token_hash")?,
         expires: read_optional(row, "expires")?,
+        maker: read_optional(row, "maker")?,
         disabled: read(row, "disabled")?,
         created: read(row, "created")?,
         mac: read(row, "mac")?,

@@ -15,6 +15,7 @@ mod job;
 mod job_change;
 mod open;
 mod replay;
+mod scope;
 mod scrub;
 mod session;
 mod writer;
