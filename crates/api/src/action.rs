@@ -50,6 +50,8 @@ pub enum Operation {
     DescribeAccounts,
     /// A new API key; its secret is in the answer and nowhere else.
     CreateApiKey,
+    /// A key for a while, with no more rights than the one that makes it.
+    CreateTemporaryKey,
     /// API keys without their secrets.
     DescribeApiKeys,
     /// Disables a key or enables it again.

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use jiff::tz::Offset;
 use opencpm_domain::{InstanceId, TaskId};
-use opencpm_operations::administer::{MadeKey, MadeToken};
+use opencpm_operations::administer::{MadeKey, MadeTemporaryKey, MadeToken};
 use opencpm_operations::agent_status::AgentStatus;
 use opencpm_operations::describe_devices::DescribedDevices;
 use opencpm_operations::operation_result::{OperationResult, TaskVerification};
@@ -43,6 +43,7 @@ pub(crate) enum Output {
     Account(Account),
     Accounts(Vec<Account>),
     Key(MadeKey),
+    TemporaryKey(MadeTemporaryKey),
     Keys(Vec<ApiKey>),
     Device(InstanceId),
     Token(MadeToken),
@@ -71,6 +72,7 @@ impl Output {
             Self::Account(_) => &ACCOUNT,
             Self::Accounts(_) => &ACCOUNTS,
             Self::Key(_) => &NEW_KEY,
+            Self::TemporaryKey(_) => &NEW_TEMPORARY_KEY,
             Self::Keys(_) => &KEYS,
             Self::Device(_) => &NEW_DEVICE,
             Self::Token(_) => &TOKEN,
@@ -91,6 +93,7 @@ impl Output {
             Self::Account(account) => administration::account(&account, to),
             Self::Accounts(accounts) => administration::accounts(&accounts, to),
             Self::Key(made) => administration::new_key(&made, to),
+            Self::TemporaryKey(made) => administration::new_temporary_key(&made, to),
             Self::Keys(keys) => administration::keys(&keys, to),
             Self::Device(instance) => to.text(&INSTANCE_ID, instance.as_str()),
             Self::Token(made) => administration::token(&made, to),

@@ -46,6 +46,9 @@ async fn administer(
             Output::Account(service.modify_account(by, app_id, name, blocked).await?)
         }
         What::CreateApiKey(key) => Output::Key(service.create_api_key(by, key).await?),
+        What::CreateTemporaryKey(key) => {
+            Output::TemporaryKey(service.create_temporary_key(by, key).await?)
+        }
         What::ModifyApiKey { key, disabled } => {
             service.disable_api_key(by, key, disabled).await?;
             Output::Done

@@ -6,7 +6,8 @@ mod by_role;
 use async_trait::async_trait;
 use opencpm_domain::{AppId, InstanceId, Refusal, SecretId, TaskId};
 use opencpm_operations::administer::{
-    Administrator, MadeKey, MadeToken, NewApiKey, NewDevice, NewEnrolmentToken,
+    Administrator, MadeKey, MadeTemporaryKey, MadeToken, NewApiKey, NewDevice, NewEnrolmentToken,
+    NewTemporaryKey,
 };
 use opencpm_operations::agent_status::AgentStatus;
 use opencpm_operations::authenticate::{Caller, KnownKey};
@@ -108,6 +109,13 @@ pub trait Service: Send + Sync {
 
     /// A new key.
     async fn create_api_key(&self, by: Administrator, key: NewApiKey) -> Result<MadeKey, Refusal>;
+
+    /// A key for a while, of any key with no more than its own rights.
+    async fn create_temporary_key(
+        &self,
+        by: Administrator,
+        key: NewTemporaryKey,
+    ) -> Result<MadeTemporaryKey, Refusal>;
 
     /// Keys of one account or of all.
     async fn describe_api_keys(&self, account: Option<AppId>) -> Result<Vec<ApiKey>, Refusal>;

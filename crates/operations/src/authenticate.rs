@@ -22,6 +22,8 @@ pub struct Caller {
     pub uin: Uin,
     /// What the key may do.
     pub scope: Scope,
+    /// The key that made a temporary one.
+    pub maker: Option<SecretId>,
 }
 
 /// A known and enabled key, to check a signature with.
@@ -56,8 +58,13 @@ pub async fn known_key(role: &ApiRole, secret_id: &SecretId) -> Result<KnownKey,
         tracing::error!(%secret_id, %error, "the secret key does not decrypt");
         Refusal::from(Condition::ServerBug)
     })?;
-    let caller =
-        Caller { secret_id: key.secret_id, app_id: key.app_id, uin: key.uin, scope: key.scope };
+    let caller = Caller {
+        secret_id: key.secret_id,
+        app_id: key.app_id,
+        uin: key.uin,
+        scope: key.scope,
+        maker: key.maker,
+    };
     Ok(KnownKey { caller, secret, token_hash: key.token_hash })
 }
 
@@ -80,6 +87,15 @@ impl Caller {
             return Ok(());
         }
         Err(Condition::ActionNotAllowed.into())
+    }
+
+    /// Refuses to a temporary key what would outlast it: other keys.
+    pub(crate) fn check_lasting(&self) -> Result<(), Refusal> {
+        if self.maker.is_some() {
+            let why = "a temporary key makes no keys: they could outlive it";
+            return Err(Refusal::new(Condition::ActionNotAllowed, why));
+        }
+        Ok(())
     }
 
     /// Whether a device of the caller's account is one of the key's own (contract 7.1, step 10).

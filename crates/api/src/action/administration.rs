@@ -1,9 +1,9 @@
 //! The rows of the administrative actions.
 
 use super::parameter::*;
-use super::table::{READ, needs, takes};
+use super::table::{OWN_ONLY, READ, needs, takes};
 use super::{Accepted, Access, Action, Operation};
-use crate::answer::{ACCOUNT, ACCOUNTS, KEYS, NEW_DEVICE, NEW_KEY, TOKEN};
+use crate::answer::{ACCOUNT, ACCOUNTS, KEYS, NEW_DEVICE, NEW_KEY, NEW_TEMPORARY_KEY, TOKEN};
 
 const ADMIN_READ: Action = Action { access: Access::Admin, ..READ };
 const ADMIN_CHANGE: Action = Action { mutates: true, ..ADMIN_READ };
@@ -52,6 +52,27 @@ pub(super) const CREATE_API_KEY: Action = Action {
     ],
     answer: &NEW_KEY,
     meaning: "Makes an API key; its secret is in the answer and nowhere else.",
+    ..ADMIN_CHANGE
+};
+
+/// Not for administrators only: what a key gives away, it has.
+pub(super) const CREATE_TEMPORARY_KEY: Action = Action {
+    operation: Operation::CreateTemporaryKey,
+    names: &["CreateTemporaryKey"],
+    name_v3: Some("CreateTemporaryKey"),
+    access: Access::Account,
+    parameters: &[
+        needs(&KEY_SECONDS),
+        takes(&APP_ID),
+        takes(&UIN),
+        takes(&ADMIN),
+        takes(&ACTION_NAMES),
+        takes(&OWN_DEVICES),
+        takes(&OWN_TAGS),
+    ],
+    raises: OWN_ONLY,
+    answer: &NEW_TEMPORARY_KEY,
+    meaning: "Makes a key that ends by itself, with no more rights than the key that asks.",
     ..ADMIN_CHANGE
 };
 

@@ -3,7 +3,7 @@ use opencpm_domain::{
     AppId, Condition, DeviceStatus, InstanceId, InvalidId, Refusal, SecretId, Span, TaskId,
     Timestamp, Uin,
 };
-use opencpm_operations::administer::{NewApiKey, NewDevice, NewEnrolmentToken};
+use opencpm_operations::administer::{NewApiKey, NewDevice, NewEnrolmentToken, NewTemporaryKey};
 use opencpm_operations::operation_log::LogRequest;
 use opencpm_operations::reset_password::ResetPassword;
 use opencpm_operations::row::{
@@ -47,6 +47,7 @@ pub(crate) enum What {
     CreateAccount { app_id: AppId, name: String },
     ModifyAccount { app_id: AppId, name: Option<String>, blocked: Option<bool> },
     CreateApiKey(NewApiKey),
+    CreateTemporaryKey(NewTemporaryKey),
     ModifyApiKey { key: SecretId, disabled: bool },
     CreateDevice(Box<NewDevice>),
     ModifyDevice { instance: InstanceId, changes: Box<AttributeChanges> },
@@ -93,6 +94,7 @@ impl Input {
             Operation::CreateAccount
             | Operation::ModifyAccount
             | Operation::CreateApiKey
+            | Operation::CreateTemporaryKey
             | Operation::ModifyApiKey
             | Operation::CreateDevice
             | Operation::ModifyDevice
@@ -115,6 +117,7 @@ fn what(operation: Operation, given: &Arguments) -> Result<What, Refusal> {
             blocked: given.flag(&BLOCKED),
         },
         Operation::CreateApiKey => What::CreateApiKey(new_key(given)?),
+        Operation::CreateTemporaryKey => What::CreateTemporaryKey(new_temporary_key(given)?),
         Operation::ModifyApiKey => What::ModifyApiKey {
             key: parsed(given, &KEY_ID, SecretId::parse)?,
             disabled: given.flag(&DISABLED).ok_or_else(|| missing(&DISABLED))?,
@@ -220,12 +223,28 @@ fn new_key(given: &Arguments) -> Result<NewApiKey, Refusal> {
     Ok(NewApiKey {
         app_id: account(given)?,
         uin: parsed(given, &UIN, Uin::parse)?,
-        scope: Scope {
-            admin: given.flag(&ADMIN).unwrap_or(false),
-            actions: action_names(given),
-            devices: own_devices(given),
-        },
+        scope: scope(given),
     })
+}
+
+fn new_temporary_key(given: &Arguments) -> Result<NewTemporaryKey, Refusal> {
+    let uin = given.text(&UIN).map(|text| Uin::parse(&text)).transpose();
+    Ok(NewTemporaryKey {
+        app_id: given.integer(&APP_ID).and_then(|n| AppId::new(n).ok()),
+        uin: uin.map_err(|_| Refusal::from(Condition::ParameterInvalid))?,
+        scope: scope(given),
+        lifetime: Span::from_secs(
+            given.integer(&KEY_SECONDS).ok_or_else(|| missing(&KEY_SECONDS))?,
+        ),
+    })
+}
+
+fn scope(given: &Arguments) -> Scope {
+    Scope {
+        admin: given.flag(&ADMIN).unwrap_or(false),
+        actions: action_names(given),
+        devices: own_devices(given),
+    }
 }
 
 /// The names under which permissions know the actions: one may have been given by another.

@@ -99,6 +99,9 @@ parameters! {
         "The key's own devices; all of its account unless devices or tags are given.";
     OWN_TAGS: "tags", Some("Tags"), Kind::Tags,
         "Devices with one of these tags are the key's own, too.";
+    KEY_SECONDS: "validSeconds", Some("ValidSeconds"),
+        Kind::Integer { least: 60, most: 43_200, most_v3: 43_200 },
+        "How long the key is good for: a minute to twelve hours.";
     DISABLED: "disabled", Some("Disabled"), Kind::Flag, "1 to disable, 0 to enable.";
     USES: "uses", Some("Uses"), Kind::Integer { least: 1, most: 1_000_000, most_v3: 1_000_000 },
         "How many machines may enrol; 1 unless given.";

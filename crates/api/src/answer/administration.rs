@@ -1,5 +1,5 @@
-use opencpm_domain::InstanceId;
-use opencpm_operations::administer::{MadeKey, MadeToken};
+use opencpm_domain::{InstanceId, SecretId};
+use opencpm_operations::administer::{MadeKey, MadeTemporaryKey, MadeToken};
 use opencpm_operations::row::{Account, ApiKey, DeviceScope};
 use secrecy::ExposeSecret;
 
@@ -25,6 +25,13 @@ pub(super) fn new_key(made: &MadeKey, to: &mut Object<'_>) {
     to.text(&SECRET_KEY, made.secret_key.expose_secret());
 }
 
+/// A temporary key that was made; the only time that its secrets are shown.
+pub(super) fn new_temporary_key(made: &MadeTemporaryKey, to: &mut Object<'_>) {
+    new_key(&made.key, to);
+    to.text(&KEY_TOKEN, made.token.expose_secret());
+    to.time(&EXPIRE_TIME, Some(made.expires));
+}
+
 /// Keys without their secrets.
 pub(super) fn keys(keys: &[ApiKey], to: &mut Object<'_>) {
     to.number(&TOTAL, keys.len() as u64);
@@ -40,6 +47,7 @@ pub(super) fn keys(keys: &[ApiKey], to: &mut Object<'_>) {
             to.object(&OWN_DEVICES, |to| scope(devices, to));
         }
         to.flag(&TEMPORARY, key.token_hash.is_some());
+        to.optional(&MAKER, key.maker.as_ref().map(SecretId::as_str));
         to.time(&EXPIRE_TIME, key.expires);
         to.flag(&DISABLED, key.disabled);
         to.time(&CREATE_TIME, Some(key.created));

@@ -65,10 +65,12 @@ shapes! {
     ACCOUNTS: "AccountList", texts false, [TOTAL, ACCOUNT_LIST];
     ACCOUNT: "Account", texts false, [APP_ID, NAME, BLOCKED];
     NEW_KEY: "NewKey", texts false, [SECRET_ID, SECRET_KEY];
+    NEW_TEMPORARY_KEY: "NewTemporaryKey", texts false,
+        [SECRET_ID, SECRET_KEY, KEY_TOKEN, EXPIRE_TIME];
     KEYS: "KeyList", texts false, [TOTAL, KEY_LIST];
     KEY: "Key", texts false, [
-        SECRET_ID, APP_ID, UIN, ADMIN, ACTIONS, OWN_DEVICES, TEMPORARY, EXPIRE_TIME, DISABLED,
-        CREATE_TIME
+        SECRET_ID, APP_ID, UIN, ADMIN, ACTIONS, OWN_DEVICES, TEMPORARY, MAKER, EXPIRE_TIME,
+        DISABLED, CREATE_TIME
     ];
     SCOPE: "OwnDevices", texts false, [OWN_IDS, OWN_TAGS];
     OWN_TAG: "OwnTag", texts false, [OWN_TAG_KEY, OWN_TAG_VALUES];
@@ -210,6 +212,8 @@ fields! {
     SECRET_ID: Always, Text, Some("secretId"), Some("SecretId"), "The public half of the key.";
     SECRET_KEY: Always, Text, Some("secretKey"), Some("SecretKey"),
         "The secret half: here, and nowhere else.";
+    KEY_TOKEN: Always, Text, Some("token"), Some("Token"),
+        "Goes with each request of the key: here, and nowhere else.";
     KEY_LIST: Always, Objects(&KEY), Some("keyList"), Some("KeyList"), "All of them.";
     UIN: Always, Text, Some("uin"), Some("Uin"), "The user on whose behalf the key acts.";
     ADMIN: Always, Flag, Some("admin"), Some("Admin"), "True for a key that may administrate.";
@@ -223,6 +227,8 @@ fields! {
     OWN_TAG_VALUES: Always, Texts, Some("tagValues"), Some("TagValues"),
         "Any of these values; of none, any value at all.";
     TEMPORARY: Always, Flag, Some("temporary"), Some("Temporary"), "True for a key that needs a token.";
+    MAKER: Sometimes, Text, Some("makerId"), Some("MakerId"),
+        "The public half of the key that made a temporary one.";
     DISABLED: Always, Flag, Some("disabled"), Some("Disabled"), "True for a key that is switched off.";
     CREATE_TIME: Always, Text, Some("createTime"), Some("CreateTime"), "When it was made.";
     ENROLMENT_TOKEN: Always, Text, Some("token"), Some("Token"),

@@ -1,7 +1,8 @@
 use async_trait::async_trait;
 use opencpm_domain::{AppId, InstanceId, Refusal, SecretId, TaskId};
 use opencpm_operations::administer::{
-    self, Administrator, MadeKey, MadeToken, NewApiKey, NewDevice, NewEnrolmentToken,
+    self, Administrator, MadeKey, MadeTemporaryKey, MadeToken, NewApiKey, NewDevice,
+    NewEnrolmentToken, NewTemporaryKey,
 };
 use opencpm_operations::agent_status::{self, AgentStatus};
 use opencpm_operations::authenticate::{self, Caller, KnownKey};
@@ -101,6 +102,14 @@ impl Service for ApiRole {
 
     async fn create_api_key(&self, by: Administrator, key: NewApiKey) -> Result<MadeKey, Refusal> {
         administer::create_api_key(self, by, key).await
+    }
+
+    async fn create_temporary_key(
+        &self,
+        by: Administrator,
+        key: NewTemporaryKey,
+    ) -> Result<MadeTemporaryKey, Refusal> {
+        administer::create_temporary_key(self, by, key).await
     }
 
     async fn describe_api_keys(&self, account: Option<AppId>) -> Result<Vec<ApiKey>, Refusal> {

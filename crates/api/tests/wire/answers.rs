@@ -221,6 +221,26 @@ async fn administrators_change_and_others_do_not() {
 }
 
 #[tokio::test]
+async fn any_key_makes_temporary_keys_within_the_bounds_of_time() {
+    let world = World::new().await;
+    let ask = |seconds| Ask::new("CreateTemporaryKey").with("validSeconds", seconds);
+    let reply = world.send(ask("3600").with("actions.0", "DescribeDevice").post()).await;
+    reply.assert_done();
+    assert_eq!(
+        reply.json()["data"],
+        json!({"secretId": "AKIDNEW", "secretKey": "new-secret", "token": "new-token",
+            "expireTime": "2023-11-14 23:13:20"})
+    );
+    for wrong in ["", "0", "59", "43201"] {
+        world.send(ask(wrong).get()).await.assert_refused(10001);
+    }
+    world.send(ask("60").with("instanceIds.0", "cpm-9").get()).await.assert_refused(4103);
+    world.send(ask("60").with("Nonce", "77").get()).await.assert_refused(4500);
+    let reader = ask("60").signed_by("AKIDREADER", SECRET_KEY);
+    world.send(reader.get()).await.assert_refused(4101);
+}
+
+#[tokio::test]
 async fn a_device_cannot_be_set_to_a_state_that_does_not_exist() {
     let world = World::new().await;
     let ask =

@@ -9,7 +9,8 @@ use opencpm_domain::{
     Refusal, SecretId, Sequence, TaskId, Timestamp, Uin,
 };
 use opencpm_operations::administer::{
-    Administrator, MadeKey, MadeToken, NewApiKey, NewDevice, NewEnrolmentToken,
+    Administrator, MadeKey, MadeTemporaryKey, MadeToken, NewApiKey, NewDevice, NewEnrolmentToken,
+    NewTemporaryKey,
 };
 use opencpm_operations::agent_status::{AgentStatus, Presence};
 use opencpm_operations::authenticate::{Caller, KnownKey};
@@ -67,7 +68,8 @@ impl Service for Fake {
             _ => return Err(Condition::SecretIdUnknown.into()),
         }
         let secret_id = secret_id.clone();
-        let caller = Caller { secret_id, app_id: app_id(), uin: uin(), scope };
+        let maker = token_hash.map(|_| SecretId::parse(SECRET_ID).unwrap());
+        let caller = Caller { secret_id, app_id: app_id(), uin: uin(), scope, maker };
         Ok(KnownKey { caller, secret: SECRET_KEY.as_bytes().to_vec().into(), token_hash })
     }
 
@@ -193,6 +195,21 @@ impl Service for Fake {
         self.asked.note(format!("{key:?}"));
         let secret_id = SecretId::parse("AKIDNEW").unwrap();
         Ok(MadeKey { secret_id, secret_key: "new-secret".into() })
+    }
+
+    async fn create_temporary_key(
+        &self,
+        _: Administrator,
+        key: NewTemporaryKey,
+    ) -> Result<MadeTemporaryKey, Refusal> {
+        self.asked.note(format!("{key:?}"));
+        if key.scope.devices.is_some() {
+            return Err(Condition::DeviceNotAllowed.into());
+        }
+        let secret_id = SecretId::parse("AKIDNEW").unwrap();
+        let expires = Timestamp::from_secs(NOW) + key.lifetime;
+        let key = MadeKey { secret_id, secret_key: "new-secret".into() };
+        Ok(MadeTemporaryKey { key, token: "new-token".into(), expires })
     }
 
     async fn describe_api_keys(&self, _: Option<AppId>) -> Result<Vec<ApiKey>, Refusal> {

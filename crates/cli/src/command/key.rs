@@ -1,4 +1,5 @@
-//! `opencpm key`: who may ask. Needs a key with the admin permission.
+//! `opencpm key`: who may ask. Needs a key with the admin permission; temporary keys can be made
+//! with any.
 
 mod scope;
 
@@ -32,6 +33,23 @@ pub(crate) enum Key {
         #[arg(long, value_name = "FILE")]
         out: SecretOut,
     },
+    /// Make a key that ends by itself, with no more rights than the one that asks
+    Temporary {
+        /// How long it is good for, such as 30m or 1h: a minute to twelve hours
+        #[arg(long, value_name = "TIME", value_parser = seconds)]
+        ttl: u64,
+        /// The account that it acts for; of the key that asks unless given
+        #[arg(long, value_parser = app_id)]
+        app_id: Option<AppId>,
+        /// The user that it acts for; of the key that asks unless given
+        #[arg(long)]
+        uin: Option<Uin>,
+        #[command(flatten)]
+        scope: ScopeArgs,
+        /// New file for the profile, or - for standard output
+        #[arg(long, value_name = "FILE")]
+        out: SecretOut,
+    },
     /// List keys, without their secrets
     List {
         /// Only of this account
@@ -55,7 +73,14 @@ impl Key {
         match self {
             Self::Create { app_id, uin, scope, out } => {
                 let parameters = Parameters::new().with("appId", app_id).with("uin", uin);
-                create(&client, scope.over(parameters), &out, json).await?;
+                create(&client, "CreateApiKey", scope.over(parameters), &out, json).await?;
+            }
+            Self::Temporary { ttl, app_id, uin, scope, out } => {
+                let parameters = Parameters::new()
+                    .with("validSeconds", ttl)
+                    .with_some("appId", app_id)
+                    .with_some("uin", uin);
+                create(&client, "CreateTemporaryKey", scope.over(parameters), &out, json).await?;
             }
             Self::List { app_id } => {
                 let parameters = Parameters::new().with_some("appId", app_id);
@@ -71,26 +96,34 @@ impl Key {
 
 async fn create(
     client: &Client,
+    action: &'static str,
     parameters: Parameters,
     out: &SecretOut,
     json: bool,
 ) -> Result<(), CommandError> {
     out.check()?;
-    let data = client.call("CreateApiKey", parameters).await?;
+    let data = client.call(action, parameters).await?;
     let answer = json.then(|| data.clone());
-    let key: NewKey = read("CreateApiKey", data)?;
+    let key: NewKey = read(action, data)?;
     let profile = Profile {
         secret_id: key.secret_id.clone(),
         secret_key: key.secret_key,
-        token: None,
+        token: key.token,
         ..client.profile().clone()
     };
     let (what, text) = (format!("the profile of key {}", clean(&key.secret_id)), profile.to_toml());
     match answer {
-        Some(answer) => out.put_with_answer(&what, &text, (answer, "secretKey"))?,
+        Some(answer) => out.put_with_answer(&what, &text, (answer, &["secretKey", "token"]))?,
         None => out.put(&what, &text)?,
     }
     Ok(())
+}
+
+/// Reads a length of time of the command line.
+fn seconds(text: &str) -> Result<u64, String> {
+    let time: Result<jiff::SignedDuration, _> = text.parse();
+    let seconds = time.ok().and_then(|time| u64::try_from(time.as_secs()).ok());
+    seconds.ok_or_else(|| "expected a length of time, such as 30m or 1h".to_owned())
 }
 
 async fn switch(

@@ -154,6 +154,43 @@ fn a_key_of_some_devices_is_told_about_no_others() {
 }
 
 #[test]
+fn a_temporary_key_works_with_its_token_and_ends_with_its_maker() {
+    let (outer, dir) = folder();
+    let service = Service::start(&dir);
+    let files = ["ops.toml", "hour.toml", "bare.toml"].map(|name| outer.path().join(name));
+    let [ops, hour, bare] = files.each_ref().map(|file| file.to_str().unwrap());
+    service.ask(&["key", "create", "--app-id", "1251000000", "--out", ops]).succeeds();
+    let new = |ttl| ["key", "temporary", "--out", hour, "--ttl", ttl];
+    for wrong in ["13h", "59s"] {
+        service.ask_with(ops, &new(wrong), "").complains(11, &["validSeconds"]);
+    }
+    service.ask_with(ops, &new("soon"), "").complains(2, &["1h"]);
+    let limited = [&new("1h")[..], &["--action", "DescribeDevice"]].concat();
+    service.ask_with(ops, &[&limited[..], &["--admin"]].concat(), "").complains(10, &["4101"]);
+    service.ask_with(ops, &limited, "").succeeds();
+    assert_eq!(files[1].metadata().unwrap().mode() & 0o777, 0o600);
+
+    service.ask_with(hour, &["device", "list"], "").succeeds();
+    service.ask_with(hour, &["task", "show", "1"], "").complains(10, &["4101"]);
+    let text = fs::read_to_string(hour).unwrap();
+    let without: Vec<_> = text.lines().filter(|line| !line.starts_with("token")).collect();
+    fs::write(bare, without.join("\n")).unwrap();
+    fs::set_permissions(bare, Permissions::from_mode(0o600)).unwrap();
+    service.ask_with(bare, &["device", "list"], "").complains(10, &["4105"]);
+
+    let id = |file: &str| {
+        let text = fs::read_to_string(file).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("secret_id = ")).unwrap();
+        line.trim_matches('"').to_owned()
+    };
+    let listed = service.ask(&["key", "list"]);
+    let line = listed.succeeds().out.lines().find(|line| line.contains(&id(hour))).unwrap();
+    assert!(line.contains("temporary") && line.contains("20"), "{listed:?}");
+    service.ask(&["key", "disable", &id(ops)]).succeeds();
+    service.ask_with(hour, &["device", "list"], "").complains(10, &["4104"]);
+}
+
+#[test]
 fn a_blocked_account_is_refused_until_it_is_unblocked() {
     let (outer, dir) = folder();
     let service = Service::start(&dir);
@@ -260,8 +297,9 @@ fn programs_get_every_answer_in_json_and_no_secret_that_goes_to_a_file() {
         let ended = service.ask(&[&["--json"], arguments].concat());
         (ended.code, serde_json::from_str::<Value>(&ended.out).expect(&ended.out))
     };
-    let files = ["key", "token"].map(|name| outer.path().join(name));
-    let [key_file, token_file] = files.each_ref().map(|file| file.to_str().unwrap());
+    let files = ["key", "token", "temporary"].map(|name| outer.path().join(name));
+    let [key_file, token_file, temporary_file] =
+        files.each_ref().map(|file| file.to_str().unwrap());
     let new_key = |out| ["key", "create", "--app-id", "1251000000", "--out", out];
     let new_token = |out| ["enrol-token", "create", "--app-id", "1251000000", "--out", out];
 
@@ -270,6 +308,11 @@ fn programs_get_every_answer_in_json_and_no_secret_that_goes_to_a_file() {
     let id = key["secretId"].as_str().unwrap();
     assert!(fs::read_to_string(key_file).unwrap().contains(id));
     assert!(json(&new_key("-")).1["secretKey"].is_string());
+    let new_temporary = |out| ["key", "temporary", "--ttl", "1h", "--out", out];
+    let (_, temporary) = json(&new_temporary(temporary_file));
+    assert!(temporary["token"].is_null() && temporary["secretKey"].is_null(), "{temporary}");
+    assert!(temporary["expireTime"].is_string(), "{temporary}");
+    assert!(json(&new_temporary("-")).1["token"].is_string());
     let (_, token) = json(&new_token(token_file));
     assert!(token["expireTime"].is_string() && token["token"].is_null(), "{token}");
     assert!(json(&new_token("-")).1["token"].is_string());

@@ -45,7 +45,7 @@ pub fn new_api_key(
     new: NewApiKey,
 ) -> Result<(ApiKey, MadeKey), KeysError> {
     let secret_id = SecretId::from_random(material.random.bytes());
-    let secret_key = SecretString::from(letters(&*Zeroizing::new(material.random.bytes::<32>())));
+    let secret_key = secret_text(material.random);
     let about = secret_id.as_str().as_bytes();
     let encrypted_secret = material.keys.encrypt(about, secret_key.expose_secret().as_bytes())?;
     let mut key = ApiKey {
@@ -71,6 +71,7 @@ pub async fn create_api_key(
     by: Administrator,
     new: NewApiKey,
 ) -> Result<MadeKey, Refusal> {
+    by.caller.check_lasting()?;
     check_scope(&new.scope)?;
     accounts::account(role, new.app_id).await?;
     let material = KeyMaterial { keys: &*role.keys, random: &*role.random, now: role.clock.now() };
@@ -81,7 +82,7 @@ pub async fn create_api_key(
 }
 
 /// Refuses a scope that would mean nothing, or too much work for each request.
-fn check_scope(scope: &Scope) -> Result<(), Refusal> {
+pub(super) fn check_scope(scope: &Scope) -> Result<(), Refusal> {
     let Some(devices) = &scope.devices else { return Ok(()) };
     if scope.admin {
         let why = "a key that may administrate cannot be limited to devices: it could tag them";
@@ -95,7 +96,7 @@ fn check_scope(scope: &Scope) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Disables or enables a key.
+/// Disables or enables a key. The temporary keys that a disabled one made are forgotten.
 pub async fn disable_api_key(
     role: &ApiRole,
     by: Administrator,
@@ -119,6 +120,11 @@ pub async fn describe_api_keys(
     account: Option<AppId>,
 ) -> Result<Vec<ApiKey>, Refusal> {
     role.store.api_keys(account).await.map_err(store_refusal)
+}
+
+/// 160 random bits as text.
+pub(super) fn secret_text(random: &dyn Random) -> SecretString {
+    SecretString::from(letters(&*Zeroizing::new(random.bytes::<32>())))
 }
 
 /// Five bits of each byte as a letter or digit.

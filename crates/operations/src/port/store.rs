@@ -51,6 +51,9 @@ pub trait Store: Send + Sync {
     /// Keys by secret id; of one account or of all.
     async fn api_keys(&self, account: Option<AppId>) -> Result<Vec<ApiKey>, StoreError>;
 
+    /// Forgets temporary keys that expired at this time or before, at most `limit`.
+    async fn prune_api_keys(&self, expired: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
     /// The token with this hash, used up and expired ones included.
     async fn enrolment_token(&self, hash: &[u8; 32]) -> Result<Option<EnrolmentToken>, StoreError>;
 
@@ -214,9 +217,9 @@ pub enum Change {
     CreateAccount(Account),
     /// Name or block.
     ModifyAccount(Account),
-    /// A new key.
+    /// A new key. The maker of a temporary one must still be there and enabled.
     CreateApiKey(ApiKey),
-    /// Replaces a key's row.
+    /// Replaces a key's row. The temporary keys that a disabled one made are forgotten.
     ModifyApiKey(ApiKey),
     /// A new device, ahead of its enrolment or not.
     CreateDevice(Box<Device>),

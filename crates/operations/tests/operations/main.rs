@@ -9,5 +9,6 @@ mod machine;
 mod reports;
 mod resets;
 mod scopes;
+mod temporary_keys;
 mod time;
 mod world;

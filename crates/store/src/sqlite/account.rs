@@ -1,6 +1,6 @@
 //! Accounts, API keys, enrolment tokens and the audit table.
 
-use opencpm_domain::{AppId, SecretId};
+use opencpm_domain::{AppId, SecretId, Timestamp};
 use opencpm_operations::port::StoreError;
 use opencpm_operations::row::{Account, ApiKey, AuditEntry, EnrolmentToken, Scope};
 use sqlx::query;
@@ -9,6 +9,7 @@ use sqlx::sqlite::SqliteRow;
 use super::column::{number, read, read_optional, time};
 use super::scope;
 use super::session::Session;
+use super::writer::Outcome;
 
 pub(super) async fn api_key(
     session: &mut Session,
@@ -97,6 +98,37 @@ pub(super) async fn update_api_key(
              devices = ?12, maker = ?13
          WHERE secret_id = ?1";
     Ok(session.run(api_key_values(update, key)?).await? == 1)
+}
+
+/// Whether a key may still make others: it is there and enabled.
+pub(super) async fn key_enabled(
+    session: &mut Session,
+    secret_id: &SecretId,
+) -> Result<bool, StoreError> {
+    let select = query("SELECT 1 FROM api_key WHERE secret_id = ?1 AND NOT disabled");
+    Ok(session.row(select.bind(secret_id.as_str())).await?.is_some())
+}
+
+/// Forgets the temporary keys that this one made.
+pub(super) async fn delete_made_by(
+    session: &mut Session,
+    maker: &SecretId,
+) -> Result<(), StoreError> {
+    session.run(query("DELETE FROM api_key WHERE maker = ?1").bind(maker.as_str())).await?;
+    Ok(())
+}
+
+/// Forgets at most so many temporary keys that expired by then.
+pub(super) async fn prune_api_keys(
+    session: &mut Session,
+    expired: Timestamp,
+    limit: u32,
+) -> Result<Outcome<u64>, StoreError> {
+    let delete = query(
+        "DELETE FROM api_key WHERE secret_id IN
+         (SELECT secret_id FROM api_key WHERE expires <= ?1 ORDER BY expires LIMIT ?2)",
+    );
+    Ok(Outcome::Keep(session.run(delete.bind(time(expired)).bind(limit)).await?))
 }
 
 /// False when the hash is taken.

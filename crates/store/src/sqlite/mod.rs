@@ -133,6 +133,10 @@ impl Store for SqliteStore {
         account::api_keys(&mut self.read().await?, account).await
     }
 
+    async fn prune_api_keys(&self, expired: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.writer.write(move |s| Box::pin(account::prune_api_keys(s, expired, limit))).await
+    }
+
     async fn enrolment_token(&self, hash: &[u8; 32]) -> Result<Option<EnrolmentToken>, StoreError> {
         account::enrolment_token(&mut self.read().await?, hash).await
     }

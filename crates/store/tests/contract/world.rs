@@ -185,7 +185,7 @@ pub(crate) fn api_key(text: &str, owner: u64) -> ApiKey {
         },
         token_hash: Some([5; 32]),
         expires: Some(Timestamp::from_secs(2_000_000_000)),
-        maker: Some(secret_id("AKID0")),
+        maker: None,
         disabled: false,
         created: Timestamp::from_secs(1_600_000_000),
         mac: [6; 32],
