@@ -62,6 +62,10 @@ pub enum Operation {
     ModifyDevice,
     /// A token with which machines enrol.
     CreateEnrolmentToken,
+    /// Maintenance: refuses changes.
+    ModifyMaintenance,
+    /// Whether there is maintenance.
+    DescribeMaintenance,
 }
 
 /// One row of the table.
@@ -134,6 +138,12 @@ impl Action {
             Dialect::V2 => action.names.contains(&name),
             Dialect::V3 => action.name_v3 == Some(name),
         })
+    }
+
+    /// Whether it rests while the service is under maintenance: what changes something does, but
+    /// for the end of the maintenance itself.
+    pub fn rests_in_maintenance(&self) -> bool {
+        self.mutates && self.operation != Operation::ModifyMaintenance
     }
 
     /// The name that permissions and logs use.

@@ -26,7 +26,7 @@ use opencpm_operations::administer::{MadeKey, MadeTemporaryKey, MadeToken};
 use opencpm_operations::agent_status::AgentStatus;
 use opencpm_operations::describe_devices::DescribedDevices;
 use opencpm_operations::operation_result::{OperationResult, TaskVerification};
-use opencpm_operations::row::{Account, ApiKey, LogEntry, Page};
+use opencpm_operations::row::{Account, ApiKey, LogEntry, Maintenance, Page};
 
 use crate::action::Dialect;
 use object::Object;
@@ -47,6 +47,7 @@ pub(crate) enum Output {
     Keys(Vec<ApiKey>),
     Device(InstanceId),
     Token(MadeToken),
+    Maintenance(Option<Maintenance>),
     Done,
 }
 
@@ -76,6 +77,7 @@ impl Output {
             Self::Keys(_) => &KEYS,
             Self::Device(_) => &NEW_DEVICE,
             Self::Token(_) => &TOKEN,
+            Self::Maintenance(_) => &MAINTENANCE_STATE,
             Self::Done => &NOTHING,
         }
     }
@@ -97,6 +99,7 @@ impl Output {
             Self::Keys(keys) => administration::keys(&keys, to),
             Self::Device(instance) => to.text(&INSTANCE_ID, instance.as_str()),
             Self::Token(made) => administration::token(&made, to),
+            Self::Maintenance(state) => administration::maintenance(state.as_ref(), to),
             Self::Done => {}
         }
     }

@@ -45,7 +45,7 @@ pub(crate) async fn judge(
         return Err(Condition::WrongVersion.into());
     }
     caller.check_allowed(action.name(), action.access == Access::Admin)?;
-    service.check_maintenance().await?;
+    key.check_maintenance(action.rests_in_maintenance())?;
     let given = asked.arguments(action, settings)?; // 9
     let context = Context { now: edge.now(), offset: settings.offset, unique };
     let input = Input::new(action.operation, given, context)?;

@@ -16,7 +16,7 @@ use opencpm_operations::operation_log::LogRequest;
 use opencpm_operations::operation_result::{OperationResult, TaskVerification};
 use opencpm_operations::reset_password::ResetPassword;
 use opencpm_operations::row::{
-    Account, ApiKey, AttributeChanges, DeviceQuery, LogEntry, Page, Unique,
+    Account, ApiKey, AttributeChanges, DeviceQuery, LogEntry, Maintenance, Page, Unique,
 };
 
 use crate::action::Operation;
@@ -40,11 +40,6 @@ pub trait Service: Send + Sync {
         _caller: &Caller,
         _operation: Option<Operation>,
     ) -> Result<(), Refusal> {
-        Ok(())
-    }
-
-    /// Refuses everything while the service is under maintenance (step 8).
-    async fn check_maintenance(&self) -> Result<(), Refusal> {
         Ok(())
     }
 
@@ -149,6 +144,16 @@ pub trait Service: Send + Sync {
         by: Administrator,
         token: NewEnrolmentToken,
     ) -> Result<MadeToken, Refusal>;
+
+    /// Begins maintenance with a message for callers; `None` ends it.
+    async fn modify_maintenance(
+        &self,
+        by: Administrator,
+        message: Option<String>,
+    ) -> Result<(), Refusal>;
+
+    /// Whether there is maintenance.
+    async fn describe_maintenance(&self) -> Result<Option<Maintenance>, Refusal>;
 }
 
 /// Which agents to tell of.

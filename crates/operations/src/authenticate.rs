@@ -4,9 +4,10 @@ use opencpm_domain::{AppId, Condition, InstanceId, Refusal, SecretId, TaskId, Ui
 use secrecy::SecretSlice;
 
 use crate::authentic::check_api_key;
+use crate::port::FoundKey;
 use crate::refusal::store_refusal;
 use crate::role::ApiRole;
-use crate::row::{FirstUse, Scope, Tag, Unique};
+use crate::row::{FirstUse, Maintenance, Scope, Tag, Unique};
 
 /// What is told of a device that the key is not limited to.
 pub(crate) const NOT_OWN: &str = "it is none of the key's own devices";
@@ -35,6 +36,9 @@ pub struct KnownKey {
     pub secret: SecretSlice<u8>,
     /// SHA-256 of the token that must come along; `None` for a permanent key.
     pub token_hash: Option<[u8; 32]>,
+    /// Whether the service is under maintenance: read with the key, so that it is current and
+    /// costs no statement of its own.
+    pub maintenance: Option<Maintenance>,
 }
 
 /// Looks the key up (contract 7.1, step 3): known, enabled, not expired, its row authentic, its
@@ -42,7 +46,7 @@ pub struct KnownKey {
 pub async fn known_key(role: &ApiRole, secret_id: &SecretId) -> Result<KnownKey, Refusal> {
     let found = role.store.api_key(secret_id).await.map_err(store_refusal)?;
     let unknown = || Refusal::from(Condition::SecretIdUnknown);
-    let (key, account) = found.ok_or_else(unknown)?;
+    let FoundKey { key, account, maintenance } = found.ok_or_else(unknown)?;
     if let Err(forged) = check_api_key(&*role.keys, &key) {
         tracing::error!(%secret_id, "{forged}");
         return Err(Refusal::new(Condition::SecretIdUnknown, forged.to_string()));
@@ -65,7 +69,7 @@ pub async fn known_key(role: &ApiRole, secret_id: &SecretId) -> Result<KnownKey,
         scope: key.scope,
         maker: key.maker,
     };
-    Ok(KnownKey { caller, secret, token_hash: key.token_hash })
+    Ok(KnownKey { caller, secret, token_hash: key.token_hash, maintenance })
 }
 
 /// Refuses a request that was accepted before, or tells the task that it became (contract 7.1,
@@ -76,6 +80,22 @@ pub async fn check_unused(role: &ApiRole, unique: &Unique) -> Result<Option<Task
         None => Ok(None),
         Some(FirstUse::Task(task)) => Ok(Some(task)),
         Some(FirstUse::Change) => Err(Condition::Replayed.into()),
+    }
+}
+
+impl KnownKey {
+    /// Refuses what rests while the service is under maintenance (contract 7.1, step 8).
+    pub fn check_maintenance(&self, rests: bool) -> Result<(), Refusal> {
+        match &self.maintenance {
+            Some(maintenance) if rests => {
+                let told = match maintenance.message.as_str() {
+                    "" => Condition::Maintenance.meaning().to_owned(),
+                    message => format!("{} {message}", Condition::Maintenance.meaning()),
+                };
+                Err(Refusal::new(Condition::Maintenance, told))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

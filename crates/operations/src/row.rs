@@ -4,6 +4,7 @@ mod account;
 mod attributes;
 mod device;
 mod job;
+mod maintenance;
 mod scope;
 
 pub use account::{Account, ApiKey, AuditEntry, EnrolmentToken};
@@ -16,4 +17,5 @@ pub use job::{
     Acceptance, DeviceProgress, Expected, Fingerprint, FirstUse, JobChange, JobRow, LogEntry,
     LogQuery, NewJob, NewTask, TaskRow, Unique, UsedNonce,
 };
+pub use maintenance::Maintenance;
 pub use scope::{DeviceScope, Scope};

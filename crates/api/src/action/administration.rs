@@ -3,7 +3,9 @@
 use super::parameter::*;
 use super::table::{OWN_ONLY, READ, needs, takes};
 use super::{Accepted, Access, Action, Operation};
-use crate::answer::{ACCOUNT, ACCOUNTS, KEYS, NEW_DEVICE, NEW_KEY, NEW_TEMPORARY_KEY, TOKEN};
+use crate::answer::{
+    ACCOUNT, ACCOUNTS, KEYS, MAINTENANCE_STATE, NEW_DEVICE, NEW_KEY, NEW_TEMPORARY_KEY, TOKEN,
+};
 
 const ADMIN_READ: Action = Action { access: Access::Admin, ..READ };
 const ADMIN_CHANGE: Action = Action { mutates: true, ..ADMIN_READ };
@@ -122,6 +124,25 @@ pub(super) const CREATE_ENROLMENT_TOKEN: Action = Action {
     answer: &TOKEN,
     meaning: "Makes a token with which machines enrol; with a device, that device again.",
     ..ADMIN_CHANGE
+};
+
+pub(super) const MODIFY_MAINTENANCE: Action = Action {
+    operation: Operation::ModifyMaintenance,
+    names: &["ModifyMaintenance"],
+    name_v3: Some("ModifyMaintenance"),
+    parameters: &[needs(&MAINTENANCE), takes(&MESSAGE)],
+    meaning: "Begins maintenance, in which reads work and changes are refused, or ends it.",
+    ..ADMIN_CHANGE
+};
+
+pub(super) const DESCRIBE_MAINTENANCE: Action = Action {
+    operation: Operation::DescribeMaintenance,
+    names: &["DescribeMaintenance"],
+    name_v3: Some("DescribeMaintenance"),
+    parameters: &[],
+    answer: &MAINTENANCE_STATE,
+    meaning: "Tells whether the service is under maintenance.",
+    ..READ
 };
 
 const ATTRIBUTES: [Accepted; 32] = [

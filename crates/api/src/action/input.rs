@@ -34,6 +34,7 @@ pub(crate) enum Input {
     Administer(Change),
     DescribeAccounts,
     DescribeApiKeys(Option<AppId>),
+    DescribeMaintenance,
 }
 
 /// The checked input of an administrative change, and what makes its request unique.
@@ -44,14 +45,29 @@ pub(crate) struct Change {
 
 /// What an administrator changes.
 pub(crate) enum What {
-    CreateAccount { app_id: AppId, name: String },
-    ModifyAccount { app_id: AppId, name: Option<String>, blocked: Option<bool> },
+    CreateAccount {
+        app_id: AppId,
+        name: String,
+    },
+    ModifyAccount {
+        app_id: AppId,
+        name: Option<String>,
+        blocked: Option<bool>,
+    },
     CreateApiKey(NewApiKey),
     CreateTemporaryKey(NewTemporaryKey),
-    ModifyApiKey { key: SecretId, disabled: bool },
+    ModifyApiKey {
+        key: SecretId,
+        disabled: bool,
+    },
     CreateDevice(Box<NewDevice>),
-    ModifyDevice { instance: InstanceId, changes: Box<AttributeChanges> },
+    ModifyDevice {
+        instance: InstanceId,
+        changes: Box<AttributeChanges>,
+    },
     CreateEnrolmentToken(NewEnrolmentToken),
+    /// A message begins it, none ends it.
+    ModifyMaintenance(Option<String>),
 }
 
 /// What an input depends on besides its arguments.
@@ -88,6 +104,7 @@ impl Input {
             Operation::DescribeTask => Self::DescribeTask(task(&given)?),
             Operation::VerifyTask => Self::VerifyTask(task(&given)?),
             Operation::DescribeAccounts => Self::DescribeAccounts,
+            Operation::DescribeMaintenance => Self::DescribeMaintenance,
             Operation::DescribeApiKeys => {
                 Self::DescribeApiKeys(given.integer(&APP_ID).and_then(|n| AppId::new(n).ok()))
             }
@@ -98,7 +115,8 @@ impl Input {
             | Operation::ModifyApiKey
             | Operation::CreateDevice
             | Operation::ModifyDevice
-            | Operation::CreateEnrolmentToken => {
+            | Operation::CreateEnrolmentToken
+            | Operation::ModifyMaintenance => {
                 Self::Administer(Change { unique: context.unique, what: what(operation, &given)? })
             }
         })
@@ -133,8 +151,14 @@ fn what(operation: Operation, given: &Arguments) -> Result<What, Refusal> {
             uses: given.integer(&USES).and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
             lifetime: Span::from_secs(given.integer(&VALID_SECONDS).unwrap_or(86_400)),
         }),
+        Operation::ModifyMaintenance => What::ModifyMaintenance(maintenance(given)?),
         _ => return Err(Condition::ServerBug.into()),
     })
+}
+
+fn maintenance(given: &Arguments) -> Result<Option<String>, Refusal> {
+    let begins = given.flag(&MAINTENANCE).ok_or_else(|| missing(&MAINTENANCE))?;
+    Ok(begins.then(|| given.text(&MESSAGE).unwrap_or_default()))
 }
 
 fn device_query(given: &Arguments) -> Result<DeviceQuery, Refusal> {

@@ -108,6 +108,8 @@ parameters! {
     VALID_SECONDS: "validSeconds", Some("ValidSeconds"),
         Kind::Integer { least: 60, most: 31_536_000, most_v3: 31_536_000 },
         "How long a token is valid; a day unless given.";
+    MAINTENANCE: "enabled", Some("Enabled"), Kind::Flag, "1 to begin maintenance, 0 to end it.";
+    MESSAGE: "message", Some("Message"), TEXT, "Told to callers whose changes are refused.";
 
     // Attributes of a device.
     ALIAS: "alias", Some("Alias"), TEXT, "A name for people.";

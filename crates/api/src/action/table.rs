@@ -91,6 +91,8 @@ pub static ACTIONS: &[Action] = &[
     administration::CREATE_DEVICE,
     administration::MODIFY_DEVICE,
     administration::CREATE_ENROLMENT_TOKEN,
+    administration::MODIFY_MAINTENANCE,
+    administration::DESCRIBE_MAINTENANCE,
 ];
 
 pub(super) const fn needs(parameter: &'static Parameter) -> Accepted {

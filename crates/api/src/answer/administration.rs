@@ -1,6 +1,6 @@
 use opencpm_domain::{InstanceId, SecretId};
 use opencpm_operations::administer::{MadeKey, MadeTemporaryKey, MadeToken};
-use opencpm_operations::row::{Account, ApiKey, DeviceScope};
+use opencpm_operations::row::{Account, ApiKey, DeviceScope, Maintenance};
 use secrecy::ExposeSecret;
 
 use super::object::Object;
@@ -67,4 +67,11 @@ fn scope(devices: &DeviceScope, to: &mut Object<'_>) {
 pub(super) fn token(made: &MadeToken, to: &mut Object<'_>) {
     to.text(&ENROLMENT_TOKEN, made.token.expose_secret());
     to.time(&EXPIRE_TIME, Some(made.expires));
+}
+
+/// Whether the service is under maintenance.
+pub(super) fn maintenance(maintenance: Option<&Maintenance>, to: &mut Object<'_>) {
+    to.flag(&UNDER_MAINTENANCE, maintenance.is_some());
+    to.text(&MESSAGE, maintenance.map_or("", |maintenance| &maintenance.message));
+    to.time(&MAINTENANCE_START, maintenance.map(|maintenance| maintenance.since));
 }

@@ -76,6 +76,8 @@ shapes! {
     OWN_TAG: "OwnTag", texts false, [OWN_TAG_KEY, OWN_TAG_VALUES];
     NEW_DEVICE: "NewDevice", texts false, [INSTANCE_ID];
     TOKEN: "EnrolmentToken", texts false, [ENROLMENT_TOKEN, EXPIRE_TIME];
+    MAINTENANCE_STATE: "Maintenance", texts false,
+        [UNDER_MAINTENANCE, MESSAGE, MAINTENANCE_START];
 }
 
 fields! {
@@ -233,4 +235,10 @@ fields! {
     CREATE_TIME: Always, Text, Some("createTime"), Some("CreateTime"), "When it was made.";
     ENROLMENT_TOKEN: Always, Text, Some("token"), Some("Token"),
         "With which machines enrol: here, and nowhere else.";
+    UNDER_MAINTENANCE: Always, Flag, Some("enabled"), Some("Enabled"),
+        "True while changes are refused.";
+    MESSAGE: Always, Text, Some("message"), Some("Message"),
+        "What callers are told whose changes are refused; may be empty.";
+    MAINTENANCE_START: Always, Text, Some("startTime"), Some("StartTime"),
+        "When it began; empty without maintenance.";
 }

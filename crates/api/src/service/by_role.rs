@@ -12,7 +12,7 @@ use opencpm_operations::operation_result::{self, OperationResult, TaskVerificati
 use opencpm_operations::reset_password::{self, ResetPassword};
 use opencpm_operations::role::ApiRole;
 use opencpm_operations::row::{
-    Account, ApiKey, AttributeChanges, DeviceQuery, LogEntry, Page, Unique,
+    Account, ApiKey, AttributeChanges, DeviceQuery, LogEntry, Maintenance, Page, Unique,
 };
 
 use super::{AgentRequest, Service};
@@ -148,5 +148,17 @@ impl Service for ApiRole {
         token: NewEnrolmentToken,
     ) -> Result<MadeToken, Refusal> {
         administer::create_enrolment_token(self, by, token).await
+    }
+
+    async fn modify_maintenance(
+        &self,
+        by: Administrator,
+        message: Option<String>,
+    ) -> Result<(), Refusal> {
+        administer::modify_maintenance(self, by, message).await
+    }
+
+    async fn describe_maintenance(&self) -> Result<Option<Maintenance>, Refusal> {
+        administer::describe_maintenance(self).await
     }
 }

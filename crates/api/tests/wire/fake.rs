@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use opencpm_api::action::Operation;
@@ -21,7 +22,8 @@ use opencpm_operations::report_proof::ProofError;
 use opencpm_operations::reset_password::ResetPassword;
 use opencpm_operations::row::{
     Account, ApiKey, AttributeChanges, Attributes, Connection, Device, DeviceAuthority,
-    DeviceQuery, DeviceScope, JobRow, LogEntry, Page, Scope, Tag, TagFilter, TaskRow, Unique,
+    DeviceQuery, DeviceScope, JobRow, LogEntry, Maintenance, Page, Scope, Tag, TagFilter, TaskRow,
+    Unique,
 };
 use opencpm_protocol::key::KeyId;
 use opencpm_protocol::seal::Verb;
@@ -35,8 +37,8 @@ pub(crate) struct Fake {
     pub(crate) asked: Asked,
     /// Resets of `cpm-slow` wait for a permit.
     pub(crate) gate: Semaphore,
-    /// Said of every request.
-    pub(crate) maintenance: std::sync::atomic::AtomicBool,
+    /// Said with every key.
+    pub(crate) maintenance: AtomicBool,
     /// Requests of API 3.0 that came already, and their tasks.
     pub(crate) fingerprints: Mutex<HashMap<[u8; 32], u64>>,
 }
@@ -46,7 +48,7 @@ impl Default for Fake {
         Self {
             asked: Asked::default(),
             gate: Semaphore::new(0),
-            maintenance: std::sync::atomic::AtomicBool::new(false),
+            maintenance: AtomicBool::new(false),
             fingerprints: Mutex::default(),
         }
     }
@@ -70,7 +72,9 @@ impl Service for Fake {
         let secret_id = secret_id.clone();
         let maker = token_hash.map(|_| SecretId::parse(SECRET_ID).unwrap());
         let caller = Caller { secret_id, app_id: app_id(), uin: uin(), scope, maker };
-        Ok(KnownKey { caller, secret: SECRET_KEY.as_bytes().to_vec().into(), token_hash })
+        let secret = SECRET_KEY.as_bytes().to_vec().into();
+        let maintenance = self.describe_maintenance().await?;
+        Ok(KnownKey { caller, secret, token_hash, maintenance })
     }
 
     async fn check_unused(&self, unique: &Unique) -> Result<Option<TaskId>, Refusal> {
@@ -88,13 +92,6 @@ impl Service for Fake {
         match operation {
             Some(Operation::VerifyTask) => Err(Condition::QuotaExceeded.into()),
             _ => Ok(()),
-        }
-    }
-
-    async fn check_maintenance(&self) -> Result<(), Refusal> {
-        match self.maintenance.load(std::sync::atomic::Ordering::Relaxed) {
-            true => Err(Condition::Maintenance.into()),
-            false => Ok(()),
         }
     }
 
@@ -265,6 +262,21 @@ impl Service for Fake {
         self.asked.note(format!("{} uses", token.uses));
         let expires = Timestamp::from_secs(NOW) + token.lifetime;
         Ok(MadeToken { token: "opencpm1.text.sum".into(), expires })
+    }
+
+    async fn modify_maintenance(
+        &self,
+        _: Administrator,
+        message: Option<String>,
+    ) -> Result<(), Refusal> {
+        self.maintenance.store(message.is_some(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn describe_maintenance(&self) -> Result<Option<Maintenance>, Refusal> {
+        let begun =
+            || Maintenance { since: Timestamp::from_secs(NOW), message: "until noon".to_owned() };
+        Ok(self.maintenance.load(Ordering::Relaxed).then(begun))
     }
 }
 

@@ -50,10 +50,7 @@ fn what_was_made_is_there_after_a_restart_without_the_root_key() {
     fs::rename(dir.join("root.key"), outer.path().join("offline")).unwrap();
     fs::write(dir.join("admin.toml.old"), "").unwrap();
     let service = Service::start(&dir);
-    // The port is another one; the profile names the old one.
-    let log = &service.said;
-    let port = log.split("api=127.0.0.1:").nth(1).unwrap().split(' ').next().unwrap();
-    let endpoint = format!("https://127.0.0.1:{port}");
+    let endpoint = service.endpoint();
     let listed = service.ask(&["--endpoint", &endpoint, "account", "list"]);
     assert!(listed.succeeds().out.contains("seven"), "{listed:?}");
 }
@@ -206,6 +203,30 @@ fn a_blocked_account_is_refused_until_it_is_unblocked() {
     assert!(service.ask(&["account", "list"]).succeeds().out.contains("blocked"));
     service.ask(&["account", "unblock", "7"]).complains(0, &["account 7 is not blocked"]);
     service.ask_with(profile, &["device", "list"], "").succeeds();
+}
+
+#[test]
+fn maintenance_refuses_changes_until_it_is_ended_also_after_a_restart() {
+    let (_outer, dir) = folder();
+    let service = Service::start(&dir);
+    let show = ["maintenance", "show"];
+    assert_eq!(service.ask(&show).succeeds().out, "not under maintenance\n");
+    service.ask(&["maintenance", "on", "--message", "until noon"]).succeeds();
+    assert_eq!(service.stop().0, Some(0));
+
+    let service = Service::start(&dir);
+    let endpoint = service.endpoint();
+    let ask = |arguments: &[&str]| {
+        let all = [&["--endpoint", &endpoint], arguments].concat();
+        service.ask_with(&service.profile(), &all, "abce1234\n")
+    };
+    let shown = ask(&show);
+    assert!(shown.succeeds().out.ends_with(": until noon\n"), "{shown:?}");
+    ask(&["device", "list"]).succeeds();
+    ask(&["reset-password", "cpm-1"]).complains(12, &["6200", "until noon"]);
+    ask(&["account", "create", "7", "--name", "seven"]).complains(12, &["6200"]);
+    ask(&["maintenance", "off"]).succeeds();
+    ask(&["account", "create", "7", "--name", "seven"]).succeeds();
 }
 
 #[test]

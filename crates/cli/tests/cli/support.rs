@@ -78,6 +78,12 @@ impl Service {
         self.dir.join("admin.toml").to_str().expect("text").to_owned()
     }
 
+    /// Where it is now: after a restart the port is another one than in the profile.
+    pub(crate) fn endpoint(&self) -> String {
+        let port = self.said.split("api=127.0.0.1:").nth(1).and_then(|rest| rest.split(' ').next());
+        format!("https://127.0.0.1:{}", port.expect("told"))
+    }
+
     /// Asks it with the first key.
     pub(crate) fn ask(&self, arguments: &[&str]) -> Ended {
         self.ask_with(&self.profile(), arguments, "")

@@ -106,7 +106,7 @@ pub async fn disable_api_key(
     let subject = format!("key {secret_id}");
     let found = role.store.api_key(secret_id).await.map_err(store_refusal)?;
     let missing = || Refusal::new(Condition::NotFound, format!("there is no {subject}"));
-    let (mut key, _) = found.ok_or_else(missing)?;
+    let mut key = found.ok_or_else(missing)?.key;
     check_api_key(&*role.keys, &key)
         .map_err(|forged| Refusal::new(Condition::ParameterInvalid, forged.to_string()))?;
     key.disabled = disabled;

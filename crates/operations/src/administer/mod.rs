@@ -5,6 +5,7 @@ mod accounts;
 mod api_keys;
 mod devices;
 mod enrolment_tokens;
+mod maintenance;
 mod temporary_keys;
 
 pub use accounts::{create_account, describe_accounts, modify_account};
@@ -14,6 +15,7 @@ pub use api_keys::{
 };
 pub use devices::{NewDevice, create_device, describe_any_devices, modify_device};
 pub use enrolment_tokens::{MadeToken, NewEnrolmentToken, create_enrolment_token};
+pub use maintenance::{describe_maintenance, modify_maintenance};
 pub use temporary_keys::{MadeTemporaryKey, NewTemporaryKey, create_temporary_key};
 
 use opencpm_domain::{Condition, Refusal};

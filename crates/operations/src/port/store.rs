@@ -7,7 +7,7 @@ use opencpm_protocol::key::VerifyingKey;
 
 use crate::row::{
     Acceptance, Account, ApiKey, AuditEntry, Device, DeviceAuthority, DeviceKey, DeviceQuery,
-    EnrolmentToken, FirstUse, JobChange, JobRow, LogEntry, LogQuery, NewTask, Page,
+    EnrolmentToken, FirstUse, JobChange, JobRow, LogEntry, LogQuery, Maintenance, NewTask, Page,
     ResetCandidates, Sealing, TaskRow, Unique,
 };
 
@@ -42,8 +42,11 @@ pub trait Store: Send + Sync {
 
     // ---- accounts, keys, tokens ----
 
-    /// A key and its account.
-    async fn api_key(&self, secret_id: &SecretId) -> Result<Option<(ApiKey, Account)>, StoreError>;
+    /// A key and what matters to each of its requests, in one statement.
+    async fn api_key(&self, secret_id: &SecretId) -> Result<Option<FoundKey>, StoreError>;
+
+    /// Whether the service is under maintenance.
+    async fn maintenance(&self) -> Result<Option<Maintenance>, StoreError>;
 
     /// All accounts, by id.
     async fn accounts(&self) -> Result<Vec<Account>, StoreError>;
@@ -186,6 +189,17 @@ pub struct DeploymentRow {
     pub encrypted_keys: Vec<(String, Vec<u8>)>,
 }
 
+/// A key that was asked for by its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundKey {
+    /// The key.
+    pub key: ApiKey,
+    /// The account that it acts for.
+    pub account: Account,
+    /// Whether the service is under maintenance.
+    pub maintenance: Option<Maintenance>,
+}
+
 /// Everything that the first start writes, in one commit.
 #[derive(Clone, Debug)]
 pub struct FirstStart {
@@ -237,6 +251,10 @@ pub enum Change {
     },
     /// A new token.
     CreateEnrolmentToken(EnrolmentToken),
+    /// Maintenance; if it is under way, only its message changes.
+    BeginMaintenance(Maintenance),
+    /// No maintenance, whether or not there was one.
+    EndMaintenance,
 }
 
 /// What became of an [`AdminChange`].

@@ -1,12 +1,13 @@
 //! Accounts, API keys, enrolment tokens and the audit table.
 
 use opencpm_domain::{AppId, SecretId, Timestamp};
-use opencpm_operations::port::StoreError;
+use opencpm_operations::port::{FoundKey, StoreError};
 use opencpm_operations::row::{Account, ApiKey, AuditEntry, EnrolmentToken, Scope};
 use sqlx::query;
 use sqlx::sqlite::SqliteRow;
 
 use super::column::{number, read, read_optional, time};
+use super::maintenance::load_maintenance;
 use super::scope;
 use super::session::Session;
 use super::writer::Outcome;
@@ -14,13 +15,22 @@ use super::writer::Outcome;
 pub(super) async fn api_key(
     session: &mut Session,
     secret_id: &SecretId,
-) -> Result<Option<(ApiKey, Account)>, StoreError> {
+) -> Result<Option<FoundKey>, StoreError> {
     let select = query(
-        "SELECT api_key.*, account.name, account.blocked
-         FROM api_key JOIN account USING (app_id) WHERE secret_id = ?1",
+        "SELECT api_key.*, account.name, account.blocked,
+             maintenance.since AS under_since, maintenance.message AS under_message
+         FROM api_key JOIN account USING (app_id) LEFT JOIN maintenance
+         WHERE secret_id = ?1",
     );
     let row = session.row(select.bind(secret_id.as_str())).await?;
-    row.map(|row| Ok((load_api_key(&row)?, load_account(&row)?))).transpose()
+    row.map(|row| {
+        Ok(FoundKey {
+            key: load_api_key(&row)?,
+            account: load_account(&row)?,
+            maintenance: load_maintenance(&row)?,
+        })
+    })
+    .transpose()
 }
 
 pub(super) async fn accounts(session: &mut Session) -> Result<Vec<Account>, StoreError> {

@@ -15,6 +15,7 @@ use super::column::number;
 use super::device::device_in_any_account;
 use super::device_write::{device_exists, insert_device, update_attributes};
 use super::job_change::{change_all, has_open_job};
+use super::maintenance;
 use super::replay::remember;
 use super::session::Session;
 use super::writer::Outcome;
@@ -58,6 +59,14 @@ async fn apply(session: &mut Session, change: &Change) -> Result<Administered, S
             Ok(done_or(Missing, modify_authority(session, authority, signature, jobs).await?))
         }
         Change::CreateEnrolmentToken(token) => create_token(session, token).await,
+        Change::BeginMaintenance(begun) => {
+            maintenance::begin(session, begun).await?;
+            Ok(Administered::Done)
+        }
+        Change::EndMaintenance => {
+            maintenance::end(session).await?;
+            Ok(Administered::Done)
+        }
     }
 }
 

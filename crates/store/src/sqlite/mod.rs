@@ -13,6 +13,7 @@ mod enrol;
 mod gateway;
 mod job;
 mod job_change;
+mod maintenance;
 mod open;
 mod replay;
 mod scope;
@@ -29,12 +30,12 @@ use opencpm_domain::{
 };
 use opencpm_operations::port::{
     AdminChange, Administered, Bind, Clock, Deliverable, DeliverableJob, DeploymentRow, Enrolled,
-    Enrolment, FirstStart, Store, StoreError,
+    Enrolment, FirstStart, FoundKey, Store, StoreError,
 };
 use opencpm_operations::row::{
     Acceptance, Account, ApiKey, Device, DeviceKey, DeviceQuery, EnrolmentToken, FirstUse,
-    JobChange, JobRow, LogEntry, LogQuery, NewTask, Page, ResetCandidates, Sealing, TaskRow,
-    Unique,
+    JobChange, JobRow, LogEntry, LogQuery, Maintenance, NewTask, Page, ResetCandidates, Sealing,
+    TaskRow, Unique,
 };
 use opencpm_protocol::key::VerifyingKey;
 use sqlx::sqlite::SqlitePool;
@@ -121,8 +122,12 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn api_key(&self, secret_id: &SecretId) -> Result<Option<(ApiKey, Account)>, StoreError> {
+    async fn api_key(&self, secret_id: &SecretId) -> Result<Option<FoundKey>, StoreError> {
         account::api_key(&mut self.read().await?, secret_id).await
+    }
+
+    async fn maintenance(&self) -> Result<Option<Maintenance>, StoreError> {
+        maintenance::maintenance(&mut self.read().await?).await
     }
 
     async fn accounts(&self) -> Result<Vec<Account>, StoreError> {

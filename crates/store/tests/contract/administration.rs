@@ -1,12 +1,14 @@
 //! Accounts, keys, tokens and devices are changed with an audit entry, or not at all.
 
+use std::sync::Arc;
+
 use opencpm_domain::{
     DeviceStatus, Ending, Generation, MaintainStatus, OperateStatus, PayMode, Timestamp,
 };
-use opencpm_operations::port::{AdminChange, Administered, Change};
+use opencpm_operations::port::{AdminChange, Administered, Change, FoundKey, Store};
 use opencpm_operations::row::{
-    AttributeChanges, Attributes, Connection, Device, DeviceAuthority, FirstUse, JobChange, Tag,
-    Unique,
+    AttributeChanges, Attributes, Connection, Device, DeviceAuthority, FirstUse, JobChange,
+    Maintenance, Tag, Unique,
 };
 
 use super::world::{
@@ -39,7 +41,8 @@ pub(crate) async fn keys_are_read_with_their_account(world: &mut World) {
     blocked.blocked = true;
     world.administer(Change::ModifyAccount(blocked.clone())).await;
     let found = world.store.api_key(&secret_id("AKID1")).await.unwrap();
-    assert_eq!(found, Some((api_key("AKID1", 1), blocked)));
+    let key = api_key("AKID1", 1);
+    assert_eq!(found, Some(FoundKey { key, account: blocked, maintenance: None }));
     assert_eq!(world.store.api_key(&secret_id("AKID2")).await.unwrap(), None);
 }
 
@@ -132,7 +135,7 @@ pub(crate) async fn a_temporary_key_ends_with_its_maker(world: &mut World) {
         assert_eq!(world.administer(Change::CreateApiKey(key)).await, Administered::Done);
     }
     let found = world.store.api_key(&secret_id("AKID3")).await.unwrap();
-    assert_eq!(found, Some((made("AKID3", "AKID1"), account(1))));
+    assert_eq!(found.unwrap().key, made("AKID3", "AKID1"));
     maker.disabled = true;
     assert_eq!(world.administer(Change::ModifyApiKey(maker.clone())).await, Administered::Done);
     let left = [maker, other, made("AKID4", "AKID2")];
@@ -157,6 +160,30 @@ pub(crate) async fn keys_that_expired_are_forgotten_a_few_at_a_time(world: &mut 
     let left = world.store.api_keys(None).await.unwrap();
     let left: Vec<_> = left.iter().map(|key| key.secret_id.as_str()).collect();
     assert_eq!(left, ["AKID1", "AKID2", "AKID5"]);
+}
+
+pub(crate) async fn maintenance_is_told_with_each_key_until_it_ends(world: &mut World) {
+    let told = async |store: &Arc<dyn Store>| {
+        let found = store.api_key(&secret_id("AKID1")).await.unwrap().unwrap();
+        assert_eq!(store.maintenance().await.unwrap(), found.maintenance);
+        found.maintenance
+    };
+    assert_eq!(told(&world.store).await, None);
+    let begun = |secs, message: &str| Maintenance {
+        since: Timestamp::from_secs(secs),
+        message: message.into(),
+    };
+    for (again, message) in [(10, "until noon"), (20, "")] {
+        let change = Change::BeginMaintenance(begun(again, message));
+        assert_eq!(world.administer(change).await, Administered::Done);
+        assert_eq!(told(&world.store).await, Some(begun(10, message)));
+        world.reopen().await;
+    }
+    assert_eq!(told(&world.store).await, Some(begun(10, "")));
+    for _ in 0..2 {
+        assert_eq!(world.administer(Change::EndMaintenance).await, Administered::Done);
+        assert_eq!(told(&world.store).await, None);
+    }
 }
 
 pub(crate) async fn attributes_are_read_as_they_were_written(world: &mut World) {

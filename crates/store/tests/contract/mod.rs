@@ -48,6 +48,7 @@ macro_rules! suite {
                 keys_are_listed_of_one_account_or_of_all
                 a_temporary_key_ends_with_its_maker
                 keys_that_expired_are_forgotten_a_few_at_a_time
+                maintenance_is_told_with_each_key_until_it_ends
                 attributes_are_read_as_they_were_written
                 of_two_changes_at_once_neither_undoes_the_other
                 a_retired_device_keeps_no_open_job
