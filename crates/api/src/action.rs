@@ -131,6 +131,14 @@ pub enum Dialect {
     V3,
 }
 
+impl Operation {
+    /// The name that permissions, quotas and logs use.
+    pub fn name(self) -> &'static str {
+        let action = ACTIONS.iter().find(|action| action.operation == self);
+        action.map(Action::name).unwrap_or_default()
+    }
+}
+
 impl Action {
     /// The action that the dialect calls so; case matters.
     pub fn named(name: &str, dialect: Dialect) -> Option<&'static Self> {

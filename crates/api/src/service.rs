@@ -33,15 +33,13 @@ pub trait Service: Send + Sync {
     /// Refuses a request that was accepted before, or tells the task that it became (step 6).
     async fn check_unused(&self, unique: &Unique) -> Result<Option<TaskId>, Refusal>;
 
-    /// Refuses a request beyond the caller's quota (step 7); the operation is `None` for an
-    /// unknown action. No quota unless overridden.
+    /// Refuses a request beyond the caller's quota (step 7), or counts it; the operation is `None`
+    /// for an unknown action.
     async fn check_quota(
         &self,
-        _caller: &Caller,
-        _operation: Option<Operation>,
-    ) -> Result<(), Refusal> {
-        Ok(())
-    }
+        caller: &Caller,
+        operation: Option<Operation>,
+    ) -> Result<(), Refusal>;
 
     /// Contract 4.1. The task is durable when this returns.
     async fn reset_password(

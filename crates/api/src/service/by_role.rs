@@ -16,6 +16,7 @@ use opencpm_operations::row::{
 };
 
 use super::{AgentRequest, Service};
+use crate::action::Operation;
 
 /// Each method is the operation of the same name.
 #[async_trait]
@@ -26,6 +27,14 @@ impl Service for ApiRole {
 
     async fn check_unused(&self, unique: &Unique) -> Result<Option<TaskId>, Refusal> {
         authenticate::check_unused(self, unique).await
+    }
+
+    async fn check_quota(
+        &self,
+        caller: &Caller,
+        operation: Option<Operation>,
+    ) -> Result<(), Refusal> {
+        self.quotas.check(caller, operation.map(Operation::name), self.clock.now())
     }
 
     async fn reset_password(

@@ -37,6 +37,8 @@ pub(crate) struct Fake {
     pub(crate) asked: Asked,
     /// Resets of `cpm-slow` wait for a permit.
     pub(crate) gate: Semaphore,
+    /// Refuses the next reset.
+    pub(crate) used_up: AtomicBool,
     /// Said with every key.
     pub(crate) maintenance: AtomicBool,
     /// Requests of API 3.0 that came already, and their tasks.
@@ -48,6 +50,7 @@ impl Default for Fake {
         Self {
             asked: Asked::default(),
             gate: Semaphore::new(0),
+            used_up: AtomicBool::new(false),
             maintenance: AtomicBool::new(false),
             fingerprints: Mutex::default(),
         }
@@ -91,6 +94,9 @@ impl Service for Fake {
     async fn check_quota(&self, _: &Caller, operation: Option<Operation>) -> Result<(), Refusal> {
         match operation {
             Some(Operation::VerifyTask) => Err(Condition::QuotaExceeded.into()),
+            Some(Operation::ResetPassword) if self.used_up.swap(false, Ordering::Relaxed) => {
+                Err(Condition::QuotaExceeded.into())
+            }
             _ => Ok(()),
         }
     }

@@ -72,6 +72,17 @@ async fn quota_comes_before_permission_and_permission_before_maintenance() {
     world.send(by_reader("DescribeDeviceList").get()).await.assert_done();
 }
 
+/// Contract 2.6: it is recorded with an accepted task only.
+#[tokio::test]
+async fn a_request_that_was_refused_for_its_quota_works_when_it_comes_again() {
+    let world = World::new().await;
+    let ask = Ask::reset("abce1234").post();
+    world.service.used_up.store(true, Ordering::Relaxed);
+    world.send(&ask).await.assert_refused(4400);
+    assert!(world.service.asked.all().is_empty());
+    world.send(&ask).await.assert_done();
+}
+
 #[tokio::test]
 async fn under_maintenance_reads_work_and_changes_are_refused_but_for_its_end() {
     let world = World::new().await;

@@ -206,6 +206,19 @@ fn a_blocked_account_is_refused_until_it_is_unblocked() {
 }
 
 #[test]
+fn a_quota_refuses_what_is_beyond_it_of_each_action() {
+    let (outer, dir) = folder();
+    let config = outer.path().join("opencpm.toml");
+    fs::write(&config, "[quota.actions]\nDescriptionOperationResult = 2\n").unwrap();
+    let service = Service::start_with(&dir, &config);
+    for _ in 0..2 {
+        service.ask(&["task", "show", "1"]).complains(11, &["10001"]);
+    }
+    service.ask(&["task", "show", "1"]).complains(12, &["4400", "DescriptionOperationResult"]);
+    service.ask(&["device", "list"]).succeeds();
+}
+
+#[test]
 fn maintenance_refuses_changes_until_it_is_ended_also_after_a_restart() {
     let (_outer, dir) = folder();
     let service = Service::start(&dir);
