@@ -1,5 +1,6 @@
 //! What time does: jobs end at their deadline, erased bytes are overwritten, old replay records,
-//! expired keys and old gateways are forgotten. Any number of processes may sweep; asking again is harmless.
+//! expired keys and old gateways are forgotten. Any number of processes may sweep; asking again is
+//! harmless.
 
 use opencpm_domain::{Ending, Span};
 

@@ -224,7 +224,8 @@ fields! {
     OWN_DEVICES: Sometimes, Object(&SCOPE), Some("devices"), Some("Devices"),
         "The devices that it sees and may reset; absent for all of its account.";
     OWN_IDS: Always, Texts, Some("instanceIds"), Some("InstanceIds"), "These.";
-    OWN_TAGS: Always, Objects(&OWN_TAG), Some("tags"), Some("Tags"), "Those with one of these tags.";
+    OWN_TAGS: Always, Objects(&OWN_TAG), Some("tags"), Some("Tags"),
+        "Those with one of these tags.";
     OWN_TAG_KEY: Always, Text, Some("tagKey"), Some("TagKey"), "Name.";
     OWN_TAG_VALUES: Always, Texts, Some("tagValues"), Some("TagValues"),
         "Any of these values; of none, any value at all.";

@@ -1,5 +1,6 @@
 //! What time does, asked for again and again: jobs end at their deadline, what ended jobs left is
-//! overwritten, old replay records, expired keys and gateways are forgotten. Asking is harmless, however often.
+//! overwritten, old replay records, expired keys and gateways are forgotten. Asking is harmless,
+//! however often.
 
 use std::sync::Arc;
 use std::time::Duration;
