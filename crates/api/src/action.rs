@@ -50,6 +50,8 @@ pub enum Operation {
     DescribeAccounts,
     /// A new API key; its secret is in the answer and nowhere else.
     CreateApiKey,
+    /// A key for a while, with no more rights than the one that makes it.
+    CreateTemporaryKey,
     /// API keys without their secrets.
     DescribeApiKeys,
     /// Disables a key or enables it again.
@@ -60,6 +62,10 @@ pub enum Operation {
     ModifyDevice,
     /// A token with which machines enrol.
     CreateEnrolmentToken,
+    /// Maintenance: refuses changes.
+    ModifyMaintenance,
+    /// Whether there is maintenance.
+    DescribeMaintenance,
 }
 
 /// One row of the table.
@@ -125,6 +131,14 @@ pub enum Dialect {
     V3,
 }
 
+impl Operation {
+    /// The name that permissions, quotas and logs use.
+    pub fn name(self) -> &'static str {
+        let action = ACTIONS.iter().find(|action| action.operation == self);
+        action.map(Action::name).unwrap_or_default()
+    }
+}
+
 impl Action {
     /// The action that the dialect calls so; case matters.
     pub fn named(name: &str, dialect: Dialect) -> Option<&'static Self> {
@@ -132,6 +146,12 @@ impl Action {
             Dialect::V2 => action.names.contains(&name),
             Dialect::V3 => action.name_v3 == Some(name),
         })
+    }
+
+    /// Whether it rests while the service is under maintenance: what changes something does, but
+    /// for the end of the maintenance itself.
+    pub fn rests_in_maintenance(&self) -> bool {
+        self.mutates && self.operation != Operation::ModifyMaintenance
     }
 
     /// The name that permissions and logs use.

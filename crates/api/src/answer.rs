@@ -22,11 +22,11 @@ use std::sync::Arc;
 
 use jiff::tz::Offset;
 use opencpm_domain::{InstanceId, TaskId};
-use opencpm_operations::administer::{MadeKey, MadeToken};
+use opencpm_operations::administer::{MadeKey, MadeTemporaryKey, MadeToken};
 use opencpm_operations::agent_status::AgentStatus;
 use opencpm_operations::describe_devices::DescribedDevices;
 use opencpm_operations::operation_result::{OperationResult, TaskVerification};
-use opencpm_operations::row::{Account, ApiKey, LogEntry, Page};
+use opencpm_operations::row::{Account, ApiKey, LogEntry, Maintenance, Page};
 
 use crate::action::Dialect;
 use object::Object;
@@ -43,9 +43,11 @@ pub(crate) enum Output {
     Account(Account),
     Accounts(Vec<Account>),
     Key(MadeKey),
+    TemporaryKey(MadeTemporaryKey),
     Keys(Vec<ApiKey>),
     Device(InstanceId),
     Token(MadeToken),
+    Maintenance(Option<Maintenance>),
     Done,
 }
 
@@ -71,9 +73,11 @@ impl Output {
             Self::Account(_) => &ACCOUNT,
             Self::Accounts(_) => &ACCOUNTS,
             Self::Key(_) => &NEW_KEY,
+            Self::TemporaryKey(_) => &NEW_TEMPORARY_KEY,
             Self::Keys(_) => &KEYS,
             Self::Device(_) => &NEW_DEVICE,
             Self::Token(_) => &TOKEN,
+            Self::Maintenance(_) => &MAINTENANCE_STATE,
             Self::Done => &NOTHING,
         }
     }
@@ -91,9 +95,11 @@ impl Output {
             Self::Account(account) => administration::account(&account, to),
             Self::Accounts(accounts) => administration::accounts(&accounts, to),
             Self::Key(made) => administration::new_key(&made, to),
+            Self::TemporaryKey(made) => administration::new_temporary_key(&made, to),
             Self::Keys(keys) => administration::keys(&keys, to),
             Self::Device(instance) => to.text(&INSTANCE_ID, instance.as_str()),
             Self::Token(made) => administration::token(&made, to),
+            Self::Maintenance(state) => administration::maintenance(state.as_ref(), to),
             Self::Done => {}
         }
     }

@@ -28,6 +28,7 @@ pub(crate) async fn carry_out(
         Input::VerifyTask(task) => Output::Verification(service.verify_task(caller, task).await?),
         Input::DescribeAccounts => Output::Accounts(service.describe_accounts().await?),
         Input::DescribeApiKeys(account) => Output::Keys(service.describe_api_keys(account).await?),
+        Input::DescribeMaintenance => Output::Maintenance(service.describe_maintenance().await?),
         Input::Administer(change) => administer(service, caller, change).await?,
     })
 }
@@ -46,6 +47,9 @@ async fn administer(
             Output::Account(service.modify_account(by, app_id, name, blocked).await?)
         }
         What::CreateApiKey(key) => Output::Key(service.create_api_key(by, key).await?),
+        What::CreateTemporaryKey(key) => {
+            Output::TemporaryKey(service.create_temporary_key(by, key).await?)
+        }
         What::ModifyApiKey { key, disabled } => {
             service.disable_api_key(by, key, disabled).await?;
             Output::Done
@@ -57,6 +61,10 @@ async fn administer(
         }
         What::CreateEnrolmentToken(token) => {
             Output::Token(service.create_enrolment_token(by, token).await?)
+        }
+        What::ModifyMaintenance(message) => {
+            service.modify_maintenance(by, message).await?;
+            Output::Done
         }
     })
 }

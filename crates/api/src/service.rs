@@ -6,7 +6,8 @@ mod by_role;
 use async_trait::async_trait;
 use opencpm_domain::{AppId, InstanceId, Refusal, SecretId, TaskId};
 use opencpm_operations::administer::{
-    Administrator, MadeKey, MadeToken, NewApiKey, NewDevice, NewEnrolmentToken,
+    Administrator, MadeKey, MadeTemporaryKey, MadeToken, NewApiKey, NewDevice, NewEnrolmentToken,
+    NewTemporaryKey,
 };
 use opencpm_operations::agent_status::AgentStatus;
 use opencpm_operations::authenticate::{Caller, KnownKey};
@@ -15,7 +16,7 @@ use opencpm_operations::operation_log::LogRequest;
 use opencpm_operations::operation_result::{OperationResult, TaskVerification};
 use opencpm_operations::reset_password::ResetPassword;
 use opencpm_operations::row::{
-    Account, ApiKey, AttributeChanges, DeviceQuery, LogEntry, Page, Unique,
+    Account, ApiKey, AttributeChanges, DeviceQuery, LogEntry, Maintenance, Page, Unique,
 };
 
 use crate::action::Operation;
@@ -32,20 +33,13 @@ pub trait Service: Send + Sync {
     /// Refuses a request that was accepted before, or tells the task that it became (step 6).
     async fn check_unused(&self, unique: &Unique) -> Result<Option<TaskId>, Refusal>;
 
-    /// Refuses a request beyond the caller's quota (step 7); the operation is `None` for an
-    /// unknown action. No quota unless overridden.
+    /// Refuses a request beyond the caller's quota (step 7), or counts it; the operation is `None`
+    /// for an unknown action.
     async fn check_quota(
         &self,
-        _caller: &Caller,
-        _operation: Option<Operation>,
-    ) -> Result<(), Refusal> {
-        Ok(())
-    }
-
-    /// Refuses everything while the service is under maintenance (step 8).
-    async fn check_maintenance(&self) -> Result<(), Refusal> {
-        Ok(())
-    }
+        caller: &Caller,
+        operation: Option<Operation>,
+    ) -> Result<(), Refusal>;
 
     /// Contract 4.1. The task is durable when this returns.
     async fn reset_password(
@@ -109,6 +103,13 @@ pub trait Service: Send + Sync {
     /// A new key.
     async fn create_api_key(&self, by: Administrator, key: NewApiKey) -> Result<MadeKey, Refusal>;
 
+    /// A key for a while, of any key with no more than its own rights.
+    async fn create_temporary_key(
+        &self,
+        by: Administrator,
+        key: NewTemporaryKey,
+    ) -> Result<MadeTemporaryKey, Refusal>;
+
     /// Keys of one account or of all.
     async fn describe_api_keys(&self, account: Option<AppId>) -> Result<Vec<ApiKey>, Refusal>;
 
@@ -141,6 +142,16 @@ pub trait Service: Send + Sync {
         by: Administrator,
         token: NewEnrolmentToken,
     ) -> Result<MadeToken, Refusal>;
+
+    /// Begins maintenance with a message for callers; `None` ends it.
+    async fn modify_maintenance(
+        &self,
+        by: Administrator,
+        message: Option<String>,
+    ) -> Result<(), Refusal>;
+
+    /// Whether there is maintenance.
+    async fn describe_maintenance(&self) -> Result<Option<Maintenance>, Refusal>;
 }
 
 /// Which agents to tell of.

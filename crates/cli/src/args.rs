@@ -63,6 +63,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         what: command::account::Account,
     },
+    /// Refuse changes for a while, and let reads work
+    Maintenance {
+        #[command(subcommand)]
+        what: command::maintenance::Maintenance,
+    },
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ pub(crate) mod enrol_token;
 pub(crate) mod key;
 pub(crate) mod lab;
 pub(crate) mod log;
+pub(crate) mod maintenance;
 pub(crate) mod new_password;
 mod progress;
 pub(crate) mod reset_password;
@@ -103,6 +104,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         Command::EnrolToken { what } => asker.run(|client, json| what.run(client, json)),
         Command::Key { what } => asker.run(|client, json| what.run(client, json)),
         Command::Account { what } => asker.run(|client, json| what.run(client, json)),
+        Command::Maintenance { what } => asker.run(|client, json| what.run(client, json)),
     }
 }
 

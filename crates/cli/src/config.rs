@@ -3,6 +3,7 @@
 //! The file is TOML with the names of [`Config`]. In the environment, `OPENCPM_API__LISTEN` is
 //! `listen` in the section `api`.
 
+mod quota;
 mod value;
 
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use opencpm_domain::{AppId, PasswordPolicy, Span, Uin};
 use opencpm_operations::role::Settings;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use quota::Quota;
 pub(crate) use value::parse_offset;
 use value::{address, app_id, host_and_port, offset, user};
 
@@ -37,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) agents: Agents,
     /// Where keys are that are not kept in the store.
     pub(crate) keys: Keys,
+    /// How many requests a key may make.
+    pub(crate) quota: Quota,
     /// What the first start makes.
     pub(crate) first: First,
 }
@@ -197,6 +201,7 @@ impl Default for Config {
             },
             agents: Agents { listen: ([0, 0, 0, 0], 8444).into(), addresses: Vec::new() },
             keys: Keys::default(),
+            quota: Quota::default(),
             first: First { app_id: 1_251_000_000, name: "main".to_owned(), uin: "1".to_owned() },
         }
     }

@@ -12,6 +12,7 @@ mod error;
 mod id;
 mod job;
 mod password;
+mod quota;
 mod reason;
 mod task;
 mod time;
@@ -28,6 +29,7 @@ pub use id::{
 };
 pub use job::{Ending, Forbidden, JobState, Verdict};
 pub use password::{Password, PasswordPolicy, PolicyViolation};
+pub use quota::{Quota, QuotaUsed};
 pub use reason::{Certainty, Reason};
 pub use task::{JobStatus, TaskStatus};
 pub use time::{Span, Timestamp};

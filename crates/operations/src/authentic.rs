@@ -6,13 +6,15 @@
 
 use minicbor::Encoder;
 use minicbor::encode::Error as EncodeError;
-use opencpm_domain::{DeploymentId, Generation, InstanceId, JobId, Sequence, TaskId};
+use opencpm_domain::{DeploymentId, Generation, InstanceId, JobId, SecretId, Sequence, TaskId};
 use opencpm_protocol::key::VerifyingKey;
 use std::convert::Infallible;
 use subtle::ConstantTimeEq;
 
 use crate::port::Keys;
-use crate::row::{ApiKey, Device, DeviceAuthority, DeviceKey, EnrolmentToken, Identity, JobRow};
+use crate::row::{
+    ApiKey, Device, DeviceAuthority, DeviceKey, DeviceScope, EnrolmentToken, Identity, JobRow,
+};
 
 type Written = Result<(), EncodeError<Infallible>>;
 
@@ -69,12 +71,19 @@ pub fn sign_device_key(keys: &dyn Keys, instance: &InstanceId, identity: &Identi
 
 /// The MAC of an API key's row.
 pub fn api_key_mac(keys: &dyn Keys, key: &ApiKey) -> [u8; 32] {
-    keys.mac("api key v1", &api_key_bytes(keys.deployment(), key))
+    keys.mac("api key v2", &api_key_bytes(keys.deployment(), key))
 }
 
-/// Checks an API key's row.
+/// Checks an API key's row. Rows of the first version, which knew no limit to some devices and no
+/// key that makes others, keep their MAC until they are changed.
 pub fn check_api_key(keys: &dyn Keys, key: &ApiKey) -> Result<(), NotAuthentic> {
-    same(&api_key_mac(keys, key), &key.mac, "API key")
+    let first = key.scope.devices.is_none() && key.maker.is_none();
+    let checked = same(&api_key_mac(keys, key), &key.mac, "API key");
+    if first && checked.is_err() {
+        let made = keys.mac("api key v1", &api_key_bytes_v1(keys.deployment(), key));
+        return same(&made, &key.mac, "API key");
+    }
+    checked
 }
 
 /// The MAC of an enrolment token's row.
@@ -170,12 +179,33 @@ fn device_key_bytes(
 
 fn api_key_bytes(deployment: DeploymentId, key: &ApiKey) -> Vec<u8> {
     bytes(|e| {
-        e.array(10)?.bytes(deployment.as_bytes())?.str(key.secret_id.as_str())?;
-        e.bytes(&key.encrypted_secret)?.u64(key.app_id.get())?.str(key.uin.as_str())?;
-        e.bool(key.scope.admin)?.encode(&key.scope.actions)?;
-        e.encode(key.token_hash.as_ref().map(|hash| hash.to_vec()))?;
-        e.encode(key.expires.map(|expires| expires.as_micros()))?.bool(key.disabled)?.ok()
+        e.array(12)?;
+        encode_api_key_v1(e, deployment, key)?;
+        encode_devices(e, key.scope.devices.as_ref())?;
+        e.encode(key.maker.as_ref().map(SecretId::as_str))?.ok()
     })
+}
+
+fn api_key_bytes_v1(deployment: DeploymentId, key: &ApiKey) -> Vec<u8> {
+    bytes(|e| {
+        e.array(10)?;
+        encode_api_key_v1(e, deployment, key)
+    })
+}
+
+fn encode_api_key_v1(e: &mut Encoder<Vec<u8>>, deployment: DeploymentId, key: &ApiKey) -> Written {
+    e.bytes(deployment.as_bytes())?.str(key.secret_id.as_str())?;
+    e.bytes(&key.encrypted_secret)?.u64(key.app_id.get())?.str(key.uin.as_str())?;
+    e.bool(key.scope.admin)?.encode(&key.scope.actions)?;
+    e.encode(key.token_hash.as_ref().map(|hash| hash.to_vec()))?;
+    e.encode(key.expires.map(|expires| expires.as_micros()))?.bool(key.disabled)?.ok()
+}
+
+fn encode_devices(e: &mut Encoder<Vec<u8>>, devices: Option<&DeviceScope>) -> Written {
+    let Some(devices) = devices else { return e.null()?.ok() };
+    let instances: Vec<_> = devices.instances.iter().map(InstanceId::as_str).collect();
+    let tags: Vec<_> = devices.tags.iter().map(|tag| (&tag.key, &tag.values)).collect();
+    e.array(2)?.encode(instances)?.encode(tags)?.ok()
 }
 
 fn token_bytes(deployment: DeploymentId, token: &EnrolmentToken) -> Vec<u8> {

@@ -1,12 +1,16 @@
 //! Who is asking: the key behind a secret id.
 
-use opencpm_domain::{AppId, Condition, Refusal, SecretId, TaskId, Uin};
+use opencpm_domain::{AppId, Condition, InstanceId, Refusal, SecretId, TaskId, Uin};
 use secrecy::SecretSlice;
 
 use crate::authentic::check_api_key;
+use crate::port::FoundKey;
 use crate::refusal::store_refusal;
 use crate::role::ApiRole;
-use crate::row::{FirstUse, Scope, Unique};
+use crate::row::{FirstUse, Maintenance, Scope, Tag, Unique};
+
+/// What is told of a device that the key is not limited to.
+pub(crate) const NOT_OWN: &str = "it is none of the key's own devices";
 
 /// The caller of a request whose signature verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +23,8 @@ pub struct Caller {
     pub uin: Uin,
     /// What the key may do.
     pub scope: Scope,
+    /// The key that made a temporary one.
+    pub maker: Option<SecretId>,
 }
 
 /// A known and enabled key, to check a signature with.
@@ -30,6 +36,9 @@ pub struct KnownKey {
     pub secret: SecretSlice<u8>,
     /// SHA-256 of the token that must come along; `None` for a permanent key.
     pub token_hash: Option<[u8; 32]>,
+    /// Whether the service is under maintenance: read with the key, so that it is current and
+    /// costs no statement of its own.
+    pub maintenance: Option<Maintenance>,
 }
 
 /// Looks the key up (contract 7.1, step 3): known, enabled, not expired, its row authentic, its
@@ -37,7 +46,7 @@ pub struct KnownKey {
 pub async fn known_key(role: &ApiRole, secret_id: &SecretId) -> Result<KnownKey, Refusal> {
     let found = role.store.api_key(secret_id).await.map_err(store_refusal)?;
     let unknown = || Refusal::from(Condition::SecretIdUnknown);
-    let (key, account) = found.ok_or_else(unknown)?;
+    let FoundKey { key, account, maintenance } = found.ok_or_else(unknown)?;
     if let Err(forged) = check_api_key(&*role.keys, &key) {
         tracing::error!(%secret_id, "{forged}");
         return Err(Refusal::new(Condition::SecretIdUnknown, forged.to_string()));
@@ -53,9 +62,14 @@ pub async fn known_key(role: &ApiRole, secret_id: &SecretId) -> Result<KnownKey,
         tracing::error!(%secret_id, %error, "the secret key does not decrypt");
         Refusal::from(Condition::ServerBug)
     })?;
-    let caller =
-        Caller { secret_id: key.secret_id, app_id: key.app_id, uin: key.uin, scope: key.scope };
-    Ok(KnownKey { caller, secret, token_hash: key.token_hash })
+    let caller = Caller {
+        secret_id: key.secret_id,
+        app_id: key.app_id,
+        uin: key.uin,
+        scope: key.scope,
+        maker: key.maker,
+    };
+    Ok(KnownKey { caller, secret, token_hash: key.token_hash, maintenance })
 }
 
 /// Refuses a request that was accepted before, or tells the task that it became (contract 7.1,
@@ -69,15 +83,46 @@ pub async fn check_unused(role: &ApiRole, unique: &Unique) -> Result<Option<Task
     }
 }
 
+impl KnownKey {
+    /// Refuses what rests while the service is under maintenance (contract 7.1, step 8).
+    pub fn check_maintenance(&self, rests: bool) -> Result<(), Refusal> {
+        match &self.maintenance {
+            Some(maintenance) if rests => {
+                let told = match maintenance.message.as_str() {
+                    "" => Condition::Maintenance.meaning().to_owned(),
+                    message => format!("{} {message}", Condition::Maintenance.meaning()),
+                };
+                Err(Refusal::new(Condition::Maintenance, told))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Caller {
     /// Whether the key may use this operation (contract 7.1, step 8). `action` is the operation's
     /// name in API 2.0, `admin` whether it is an administrative one.
     pub fn check_allowed(&self, action: &str, admin: bool) -> Result<(), Refusal> {
-        let listed =
-            self.scope.actions.as_ref().is_none_or(|list| list.iter().any(|a| a == action));
-        if listed && (self.scope.admin || !admin) {
+        if self.scope.allows_action(action) && (self.scope.admin || !admin) {
             return Ok(());
         }
         Err(Condition::ActionNotAllowed.into())
+    }
+
+    /// Refuses to a temporary key what would outlast it: other keys.
+    pub(crate) fn check_lasting(&self) -> Result<(), Refusal> {
+        if self.maker.is_some() {
+            let why = "a temporary key makes no keys: they could outlive it";
+            return Err(Refusal::new(Condition::ActionNotAllowed, why));
+        }
+        Ok(())
+    }
+
+    /// Whether a device of the caller's account is one of the key's own (contract 7.1, step 10).
+    pub fn check_device(&self, instance: &InstanceId, tags: &[Tag]) -> Result<(), Refusal> {
+        if self.scope.allows_device(instance, tags) {
+            return Ok(());
+        }
+        Err(Refusal::new(Condition::DeviceNotAllowed, format!("{instance}: {NOT_OWN}")))
     }
 }

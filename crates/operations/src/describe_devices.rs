@@ -16,13 +16,14 @@ pub struct DescribedDevices {
     pub page: Page<Device>,
 }
 
-/// Lists devices of the caller's account; the query's own account is not looked at.
+/// Lists the caller's own devices; the query's own account and scope are not looked at.
 pub async fn describe_devices(
     role: &ApiRole,
     caller: &Caller,
     query: DeviceQuery,
 ) -> Result<DescribedDevices, Refusal> {
-    let query = DeviceQuery { account: Some(caller.app_id), ..query };
+    let within = caller.scope.devices.clone();
+    let query = DeviceQuery { account: Some(caller.app_id), within, ..query };
     let (now, page) = role.store.devices(&query).await.map_err(store_refusal)?;
     Ok(DescribedDevices { now, page })
 }

@@ -81,8 +81,7 @@ pub fn plan(
     let mut encrypted_keys = keyring.encrypted()?;
     encrypted_keys.push((TLS_KEY.to_owned(), keyring.encrypt_key(TLS_KEY, &new.tls_key)?));
     let material = KeyMaterial { keys: &keyring, random: &*random, now };
-    let scope = Scope { admin: true, actions: None };
-    let first_key = NewApiKey { app_id: new.app_id, uin: new.uin, scope };
+    let first_key = NewApiKey { app_id: new.app_id, uin: new.uin, scope: Scope::ADMINISTRATOR };
     let (api_key, made) = new_api_key(&material, first_key)?;
     let first = FirstStart {
         deployment: DeploymentRow {

@@ -31,6 +31,7 @@ pub mod keyring;
 pub mod authentic;
 pub mod cores;
 pub mod port;
+pub mod quotas;
 mod refusal;
 pub mod report_proof;
 pub mod reset_check;

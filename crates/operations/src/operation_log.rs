@@ -23,7 +23,7 @@ pub struct LogRequest {
     pub limit: u64,
 }
 
-/// The log of a device of the caller's account, newest first, every success proven.
+/// The log of a device of the caller's account and scope, newest first, every success proven.
 pub async fn operation_log(
     role: &ApiRole,
     caller: &Caller,
@@ -52,8 +52,8 @@ async fn check_owned(
         ..DeviceQuery::default()
     };
     let (_, page) = role.store.devices(&query).await.map_err(store_refusal)?;
-    if page.total > 0 {
-        return Ok(());
-    }
-    Err(Refusal::new(Condition::NotFound, format!("{instance}: there is no such device")))
+    let device = page.items.first().ok_or_else(|| {
+        Refusal::new(Condition::NotFound, format!("{instance}: there is no such device"))
+    })?;
+    caller.check_device(instance, &device.attributes.tags)
 }

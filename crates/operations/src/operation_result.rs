@@ -7,7 +7,7 @@ use crate::port::StoreError;
 use crate::refusal::store_refusal;
 use crate::report_proof::{ProofError, prove_task, verify};
 use crate::role::ApiRole;
-use crate::row::{JobRow, TaskRow};
+use crate::row::{DeviceQuery, JobRow, TaskRow};
 
 /// A task and its jobs, every success proven.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,5 +66,30 @@ async fn owned(
     if jobs.is_empty() {
         return Err(store_refusal(StoreError::Corrupt("a task without devices")));
     }
+    check_own_devices(role, caller, &row, &jobs).await?;
     Ok((row, jobs))
+}
+
+/// A task is for a key that is limited to some devices when all of the task's are inside.
+async fn check_own_devices(
+    role: &ApiRole,
+    caller: &Caller,
+    task: &TaskRow,
+    jobs: &[JobRow],
+) -> Result<(), Refusal> {
+    if caller.scope.devices.is_none() {
+        return Ok(());
+    }
+    let query = DeviceQuery {
+        within: caller.scope.devices.clone(),
+        instances: jobs.iter().map(|job| job.instance.clone()).collect(),
+        retired: true,
+        ..DeviceQuery::default()
+    };
+    let (_, own) = role.store.devices(&query).await.map_err(store_refusal)?;
+    if own.total == jobs.len() as u64 {
+        return Ok(());
+    }
+    let message = format!("task {} has devices that are none of the key's own", task.task);
+    Err(Refusal::new(Condition::DeviceNotAllowed, message))
 }

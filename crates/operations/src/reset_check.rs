@@ -12,7 +12,7 @@ use opencpm_protocol::report::SealingCertificate;
 use opencpm_protocol::sign::Signed;
 
 use crate::authentic::NotAuthentic;
-use crate::authenticate::Caller;
+use crate::authenticate::{Caller, NOT_OWN};
 use crate::role::{ApiRole, Trust};
 use crate::row::{Binding, Connection, DeviceAuthority, Identity, ResetCandidate, ResetCandidates};
 
@@ -38,8 +38,8 @@ pub struct ResetTarget {
 }
 
 /// The targets in the order of the request, or one refusal that names every bad device. With
-/// several, the first that applies of not found, wrong state, gateway lost, agent not alive
-/// answers.
+/// several, the first that applies of not found, not the key's own, wrong state, gateway lost,
+/// agent not alive answers.
 pub(crate) async fn check_candidates(
     role: &ApiRole,
     caller: &Caller,
@@ -82,6 +82,9 @@ fn check_device(
         .authenticity()
         .device(authority, &device.signature)
         .map_err(|forged| forgery(authority, Condition::NotFound, forged))?;
+    if !caller.scope.allows_device(&authority.instance, &device.tags) {
+        return Err((Condition::DeviceNotAllowed, NOT_OWN.to_owned()));
+    }
     check_reset_allowed(device.device_status, device.operate_status).map_err(wrong_state)?;
     if authority.quarantined {
         return not_alive("the device is quarantined: two machines use its identity");
@@ -151,6 +154,7 @@ fn not_alive<T>(why: &str) -> Result<T, Bad> {
 fn refusal(bad: &[(&InstanceId, Condition, String)]) -> Refusal {
     let order = [
         Condition::NotFound,
+        Condition::DeviceNotAllowed,
         Condition::DeviceStateWrong,
         Condition::DeviceBusy,
         Condition::GatewayLost,
@@ -197,11 +201,12 @@ mod tests {
     fn of_several_bad_devices_the_first_code_that_applies_answers_and_all_are_named() {
         let order = [
             Condition::NotFound,
+            Condition::DeviceNotAllowed,
             Condition::DeviceStateWrong,
             Condition::GatewayLost,
             Condition::AgentNotAlive,
         ];
-        let ids: Vec<_> = ["cpm-a", "cpm-b", "cpm-c", "cpm-d"]
+        let ids: Vec<_> = ["cpm-a", "cpm-b", "cpm-c", "cpm-d", "cpm-e"]
             .map(InstanceId::parse)
             .into_iter()
             .flatten()

@@ -76,6 +76,7 @@ async fn accept(
         uin: caller.uin.clone(),
         created: now,
         deadline: now + role.settings.job_deadline,
+        within: caller.scope.devices.clone(),
         unique: Some(request.unique),
         jobs,
     };

@@ -10,6 +10,7 @@ use opencpm_protocol::statement::TrustStatement;
 use crate::authentic::Authenticity;
 use crate::cores::Cores;
 use crate::port::{Clock, DeploymentRow, Keys, Queue, Random, Store};
+use crate::quotas::Quotas;
 use crate::report_proof::Proofs;
 
 /// Accepts requests. The only role that holds the deployment's secret keys.
@@ -32,6 +33,8 @@ pub struct ApiRole {
     pub proofs: Proofs,
     /// For heavy work.
     pub cores: Cores,
+    /// How many requests each key may make.
+    pub quotas: Quotas,
 }
 
 /// Holds the agents' connections. Cannot seal, forge a row or read a key's secret.

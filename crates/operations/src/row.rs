@@ -4,8 +4,10 @@ mod account;
 mod attributes;
 mod device;
 mod job;
+mod maintenance;
+mod scope;
 
-pub use account::{Account, ApiKey, AuditEntry, EnrolmentToken, Scope};
+pub use account::{Account, ApiKey, AuditEntry, EnrolmentToken};
 pub use attributes::{AttributeChanges, Attributes, Tag};
 pub use device::{
     Binding, Connection, Device, DeviceAuthority, DeviceKey, DeviceOrder, DeviceQuery, DeviceSort,
@@ -15,3 +17,5 @@ pub use job::{
     Acceptance, DeviceProgress, Expected, Fingerprint, FirstUse, JobChange, JobRow, LogEntry,
     LogQuery, NewJob, NewTask, TaskRow, Unique, UsedNonce,
 };
+pub use maintenance::Maintenance;
+pub use scope::{DeviceScope, Scope};

@@ -1,5 +1,6 @@
-//! What time does: jobs end at their deadline, erased bytes are overwritten, old replay records
-//! and old gateways are forgotten. Any number of processes may sweep; asking again is harmless.
+//! What time does: jobs end at their deadline, erased bytes are overwritten, old replay records,
+//! expired keys and old gateways are forgotten. Any number of processes may sweep; asking again is
+//! harmless.
 
 use opencpm_domain::{Ending, Span};
 
@@ -39,6 +40,12 @@ pub async fn forget_replays(store: &dyn Store, clock: &dyn Clock) -> Result<u64,
 /// renew. Call again while it is not 0.
 pub async fn forget_gateways(store: &dyn Store) -> Result<u64, StoreError> {
     store.prune_gateways(Span::from_secs(86_400), ROUND).await
+}
+
+/// Forgets temporary keys that expired a day ago: until then the list of keys still shows them.
+/// Call again while it is not 0.
+pub async fn forget_keys(store: &dyn Store, clock: &dyn Clock) -> Result<u64, StoreError> {
+    store.prune_api_keys(clock.now() - Span::from_secs(86_400), ROUND).await
 }
 
 /// A change that ends a job without a report.

@@ -1,9 +1,11 @@
 //! The rows of the administrative actions.
 
 use super::parameter::*;
-use super::table::{READ, needs, takes};
+use super::table::{OWN_ONLY, READ, needs, takes};
 use super::{Accepted, Access, Action, Operation};
-use crate::answer::{ACCOUNT, ACCOUNTS, KEYS, NEW_DEVICE, NEW_KEY, TOKEN};
+use crate::answer::{
+    ACCOUNT, ACCOUNTS, KEYS, MAINTENANCE_STATE, NEW_DEVICE, NEW_KEY, NEW_TEMPORARY_KEY, TOKEN,
+};
 
 const ADMIN_READ: Action = Action { access: Access::Admin, ..READ };
 const ADMIN_CHANGE: Action = Action { mutates: true, ..ADMIN_READ };
@@ -42,9 +44,37 @@ pub(super) const CREATE_API_KEY: Action = Action {
     operation: Operation::CreateApiKey,
     names: &["CreateApiKey"],
     name_v3: Some("CreateApiKey"),
-    parameters: &[needs(&APP_ID), needs(&UIN), takes(&ADMIN), takes(&ACTION_NAMES)],
+    parameters: &[
+        needs(&APP_ID),
+        needs(&UIN),
+        takes(&ADMIN),
+        takes(&ACTION_NAMES),
+        takes(&OWN_DEVICES),
+        takes(&OWN_TAGS),
+    ],
     answer: &NEW_KEY,
     meaning: "Makes an API key; its secret is in the answer and nowhere else.",
+    ..ADMIN_CHANGE
+};
+
+/// Not for administrators only: what a key gives away, it has.
+pub(super) const CREATE_TEMPORARY_KEY: Action = Action {
+    operation: Operation::CreateTemporaryKey,
+    names: &["CreateTemporaryKey"],
+    name_v3: Some("CreateTemporaryKey"),
+    access: Access::Account,
+    parameters: &[
+        needs(&KEY_SECONDS),
+        takes(&APP_ID),
+        takes(&UIN),
+        takes(&ADMIN),
+        takes(&ACTION_NAMES),
+        takes(&OWN_DEVICES),
+        takes(&OWN_TAGS),
+    ],
+    raises: OWN_ONLY,
+    answer: &NEW_TEMPORARY_KEY,
+    meaning: "Makes a key that ends by itself, with no more rights than the key that asks.",
     ..ADMIN_CHANGE
 };
 
@@ -94,6 +124,25 @@ pub(super) const CREATE_ENROLMENT_TOKEN: Action = Action {
     answer: &TOKEN,
     meaning: "Makes a token with which machines enrol; with a device, that device again.",
     ..ADMIN_CHANGE
+};
+
+pub(super) const MODIFY_MAINTENANCE: Action = Action {
+    operation: Operation::ModifyMaintenance,
+    names: &["ModifyMaintenance"],
+    name_v3: Some("ModifyMaintenance"),
+    parameters: &[needs(&MAINTENANCE), takes(&MESSAGE)],
+    meaning: "Begins maintenance, in which reads work and changes are refused, or ends it.",
+    ..ADMIN_CHANGE
+};
+
+pub(super) const DESCRIBE_MAINTENANCE: Action = Action {
+    operation: Operation::DescribeMaintenance,
+    names: &["DescribeMaintenance"],
+    name_v3: Some("DescribeMaintenance"),
+    parameters: &[],
+    answer: &MAINTENANCE_STATE,
+    meaning: "Tells whether the service is under maintenance.",
+    ..READ
 };
 
 const ATTRIBUTES: [Accepted; 32] = [

@@ -3,16 +3,16 @@ use opencpm_domain::{
     AppId, Condition, DeviceStatus, InstanceId, InvalidId, Refusal, SecretId, Span, TaskId,
     Timestamp, Uin,
 };
-use opencpm_operations::administer::{NewApiKey, NewDevice, NewEnrolmentToken};
+use opencpm_operations::administer::{NewApiKey, NewDevice, NewEnrolmentToken, NewTemporaryKey};
 use opencpm_operations::operation_log::LogRequest;
 use opencpm_operations::reset_password::ResetPassword;
 use opencpm_operations::row::{
-    AttributeChanges, Attributes, DeviceOrder, DeviceQuery, DeviceSort, Scope, Tag, TagFilter,
-    Unique,
+    AttributeChanges, Attributes, DeviceOrder, DeviceQuery, DeviceScope, DeviceSort, Scope, Tag,
+    TagFilter, Unique,
 };
 
 use super::parameter::*;
-use super::{Arguments, Operation, Parameter};
+use super::{Action, Arguments, Dialect, Operation, Parameter};
 use crate::moment::Moment;
 use crate::service::AgentRequest;
 
@@ -34,6 +34,7 @@ pub(crate) enum Input {
     Administer(Change),
     DescribeAccounts,
     DescribeApiKeys(Option<AppId>),
+    DescribeMaintenance,
 }
 
 /// The checked input of an administrative change, and what makes its request unique.
@@ -44,13 +45,29 @@ pub(crate) struct Change {
 
 /// What an administrator changes.
 pub(crate) enum What {
-    CreateAccount { app_id: AppId, name: String },
-    ModifyAccount { app_id: AppId, name: Option<String>, blocked: Option<bool> },
+    CreateAccount {
+        app_id: AppId,
+        name: String,
+    },
+    ModifyAccount {
+        app_id: AppId,
+        name: Option<String>,
+        blocked: Option<bool>,
+    },
     CreateApiKey(NewApiKey),
-    ModifyApiKey { key: SecretId, disabled: bool },
+    CreateTemporaryKey(NewTemporaryKey),
+    ModifyApiKey {
+        key: SecretId,
+        disabled: bool,
+    },
     CreateDevice(Box<NewDevice>),
-    ModifyDevice { instance: InstanceId, changes: Box<AttributeChanges> },
+    ModifyDevice {
+        instance: InstanceId,
+        changes: Box<AttributeChanges>,
+    },
     CreateEnrolmentToken(NewEnrolmentToken),
+    /// A message begins it, none ends it.
+    ModifyMaintenance(Option<String>),
 }
 
 /// What an input depends on besides its arguments.
@@ -87,16 +104,19 @@ impl Input {
             Operation::DescribeTask => Self::DescribeTask(task(&given)?),
             Operation::VerifyTask => Self::VerifyTask(task(&given)?),
             Operation::DescribeAccounts => Self::DescribeAccounts,
+            Operation::DescribeMaintenance => Self::DescribeMaintenance,
             Operation::DescribeApiKeys => {
                 Self::DescribeApiKeys(given.integer(&APP_ID).and_then(|n| AppId::new(n).ok()))
             }
             Operation::CreateAccount
             | Operation::ModifyAccount
             | Operation::CreateApiKey
+            | Operation::CreateTemporaryKey
             | Operation::ModifyApiKey
             | Operation::CreateDevice
             | Operation::ModifyDevice
-            | Operation::CreateEnrolmentToken => {
+            | Operation::CreateEnrolmentToken
+            | Operation::ModifyMaintenance => {
                 Self::Administer(Change { unique: context.unique, what: what(operation, &given)? })
             }
         })
@@ -115,6 +135,7 @@ fn what(operation: Operation, given: &Arguments) -> Result<What, Refusal> {
             blocked: given.flag(&BLOCKED),
         },
         Operation::CreateApiKey => What::CreateApiKey(new_key(given)?),
+        Operation::CreateTemporaryKey => What::CreateTemporaryKey(new_temporary_key(given)?),
         Operation::ModifyApiKey => What::ModifyApiKey {
             key: parsed(given, &KEY_ID, SecretId::parse)?,
             disabled: given.flag(&DISABLED).ok_or_else(|| missing(&DISABLED))?,
@@ -130,14 +151,21 @@ fn what(operation: Operation, given: &Arguments) -> Result<What, Refusal> {
             uses: given.integer(&USES).and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
             lifetime: Span::from_secs(given.integer(&VALID_SECONDS).unwrap_or(86_400)),
         }),
+        Operation::ModifyMaintenance => What::ModifyMaintenance(maintenance(given)?),
         _ => return Err(Condition::ServerBug.into()),
     })
+}
+
+fn maintenance(given: &Arguments) -> Result<Option<String>, Refusal> {
+    let begins = given.flag(&MAINTENANCE).ok_or_else(|| missing(&MAINTENANCE))?;
+    Ok(begins.then(|| given.text(&MESSAGE).unwrap_or_default()))
 }
 
 fn device_query(given: &Arguments) -> Result<DeviceQuery, Refusal> {
     let statuses = given.integers(&STATUSES).into_iter();
     Ok(DeviceQuery {
         account: None,
+        within: None,
         instances: given.instances(&FILTER_IDS),
         lan_ips: given.texts(&LAN_IPS).unwrap_or_default(),
         wan_ips: given.texts(&WAN_IPS).unwrap_or_default(),
@@ -219,11 +247,46 @@ fn new_key(given: &Arguments) -> Result<NewApiKey, Refusal> {
     Ok(NewApiKey {
         app_id: account(given)?,
         uin: parsed(given, &UIN, Uin::parse)?,
-        scope: Scope {
-            admin: given.flag(&ADMIN).unwrap_or(false),
-            actions: given.texts(&ACTION_NAMES),
-        },
+        scope: scope(given),
     })
+}
+
+fn new_temporary_key(given: &Arguments) -> Result<NewTemporaryKey, Refusal> {
+    let uin = given.text(&UIN).map(|text| Uin::parse(&text)).transpose();
+    Ok(NewTemporaryKey {
+        app_id: given.integer(&APP_ID).and_then(|n| AppId::new(n).ok()),
+        uin: uin.map_err(|_| Refusal::from(Condition::ParameterInvalid))?,
+        scope: scope(given),
+        lifetime: Span::from_secs(
+            given.integer(&KEY_SECONDS).ok_or_else(|| missing(&KEY_SECONDS))?,
+        ),
+    })
+}
+
+fn scope(given: &Arguments) -> Scope {
+    Scope {
+        admin: given.flag(&ADMIN).unwrap_or(false),
+        actions: action_names(given),
+        devices: own_devices(given),
+    }
+}
+
+/// The names under which permissions know the actions: one may have been given by another.
+fn action_names(given: &Arguments) -> Option<Vec<String>> {
+    let names = given.texts(&ACTION_NAMES)?;
+    Some(
+        names
+            .iter()
+            .filter_map(|name| Action::named(name, Dialect::V2))
+            .map(|a| a.name().to_owned())
+            .collect(),
+    )
+}
+
+fn own_devices(given: &Arguments) -> Option<DeviceScope> {
+    let instances = given.instances(&OWN_DEVICES).into_iter().collect();
+    let devices = DeviceScope { instances, tags: given.tags(&OWN_TAGS) };
+    (devices != DeviceScope::default()).then_some(devices)
 }
 
 fn new_device(given: &Arguments) -> Result<NewDevice, Refusal> {

@@ -95,12 +95,21 @@ parameters! {
     ADMIN: "admin", Some("Admin"), Kind::Flag, "1 for a key that may administrate.";
     ACTION_NAMES: "actions", Some("Actions"), Kind::Actions,
         "API 2.0 names of the actions that the key may use; all unless given.";
+    OWN_DEVICES: "instanceIds", Some("InstanceIds"), Kind::Instances { distinct: false },
+        "The key's own devices; all of its account unless devices or tags are given.";
+    OWN_TAGS: "tags", Some("Tags"), Kind::Tags,
+        "Devices with one of these tags are the key's own, too.";
+    KEY_SECONDS: "validSeconds", Some("ValidSeconds"),
+        Kind::Integer { least: 60, most: 43_200, most_v3: 43_200 },
+        "How long the key is good for: a minute to twelve hours.";
     DISABLED: "disabled", Some("Disabled"), Kind::Flag, "1 to disable, 0 to enable.";
     USES: "uses", Some("Uses"), Kind::Integer { least: 1, most: 1_000_000, most_v3: 1_000_000 },
         "How many machines may enrol; 1 unless given.";
     VALID_SECONDS: "validSeconds", Some("ValidSeconds"),
         Kind::Integer { least: 60, most: 31_536_000, most_v3: 31_536_000 },
         "How long a token is valid; a day unless given.";
+    MAINTENANCE: "enabled", Some("Enabled"), Kind::Flag, "1 to begin maintenance, 0 to end it.";
+    MESSAGE: "message", Some("Message"), TEXT, "Told to callers whose changes are refused.";
 
     // Attributes of a device.
     ALIAS: "alias", Some("Alias"), TEXT, "A name for people.";

@@ -22,6 +22,7 @@ pub static ACTIONS: &[Action] = &[
         names: &["DescriptionOperationResult"],
         name_v3: Some("DescribeOperationResult"),
         parameters: &[needs(&TASK_ID)],
+        raises: OWN_ONLY,
         answer: &RESULT,
         meaning: "Tells how far a task is, for each device.",
         ..READ
@@ -46,6 +47,7 @@ pub static ACTIONS: &[Action] = &[
             takes(&OFFSET),
             takes(&LOG_LIMIT),
         ],
+        raises: OWN_ONLY,
         answer: &LOG,
         meaning: "Lists what was done to a device, newest first.",
         ..READ
@@ -64,6 +66,7 @@ pub static ACTIONS: &[Action] = &[
         names: &["DescribeTask"],
         name_v3: Some("DescribeTask"),
         parameters: &[needs(&TASK_ID)],
+        raises: OWN_ONLY,
         answer: &TASK,
         meaning: "Tells everything about a task: reasons, advice, times.",
         ..READ
@@ -73,6 +76,7 @@ pub static ACTIONS: &[Action] = &[
         names: &["VerifyTask"],
         name_v3: Some("VerifyTask"),
         parameters: &[needs(&TASK_ID)],
+        raises: OWN_ONLY,
         answer: &VERIFICATION,
         meaning: "Checks again what the machines signed about a task.",
         ..READ
@@ -81,11 +85,14 @@ pub static ACTIONS: &[Action] = &[
     administration::MODIFY_ACCOUNT,
     administration::DESCRIBE_ACCOUNTS,
     administration::CREATE_API_KEY,
+    administration::CREATE_TEMPORARY_KEY,
     administration::DESCRIBE_API_KEYS,
     administration::MODIFY_API_KEY,
     administration::CREATE_DEVICE,
     administration::MODIFY_DEVICE,
     administration::CREATE_ENROLMENT_TOKEN,
+    administration::MODIFY_MAINTENANCE,
+    administration::DESCRIBE_MAINTENANCE,
 ];
 
 pub(super) const fn needs(parameter: &'static Parameter) -> Accepted {
@@ -115,6 +122,17 @@ pub(super) const READ: Action = Action {
     ],
     meaning: "",
 };
+
+/// What has to do with given devices or tasks, which may be outside of the key's own devices.
+pub(super) const OWN_ONLY: &[Condition] = &[
+    Condition::StoreUnavailable,
+    Condition::ParameterMissing,
+    Condition::ParameterInvalid,
+    Condition::ParameterOutOfBounds,
+    Condition::ParameterUnknown,
+    Condition::NotFound,
+    Condition::DeviceNotAllowed,
+];
 
 const RESET: &[Condition] = &[
     Condition::StoreUnavailable,

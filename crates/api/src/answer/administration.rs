@@ -1,5 +1,6 @@
-use opencpm_operations::administer::{MadeKey, MadeToken};
-use opencpm_operations::row::{Account, ApiKey};
+use opencpm_domain::{InstanceId, SecretId};
+use opencpm_operations::administer::{MadeKey, MadeTemporaryKey, MadeToken};
+use opencpm_operations::row::{Account, ApiKey, DeviceScope, Maintenance};
 use secrecy::ExposeSecret;
 
 use super::object::Object;
@@ -24,6 +25,13 @@ pub(super) fn new_key(made: &MadeKey, to: &mut Object<'_>) {
     to.text(&SECRET_KEY, made.secret_key.expose_secret());
 }
 
+/// A temporary key that was made; the only time that its secrets are shown.
+pub(super) fn new_temporary_key(made: &MadeTemporaryKey, to: &mut Object<'_>) {
+    new_key(&made.key, to);
+    to.text(&KEY_TOKEN, made.token.expose_secret());
+    to.time(&EXPIRE_TIME, Some(made.expires));
+}
+
 /// Keys without their secrets.
 pub(super) fn keys(keys: &[ApiKey], to: &mut Object<'_>) {
     to.number(&TOTAL, keys.len() as u64);
@@ -35,10 +43,23 @@ pub(super) fn keys(keys: &[ApiKey], to: &mut Object<'_>) {
         if let Some(actions) = &key.scope.actions {
             to.texts(&ACTIONS, actions.iter().map(String::as_str));
         }
+        if let Some(devices) = &key.scope.devices {
+            to.object(&OWN_DEVICES, |to| scope(devices, to));
+        }
         to.flag(&TEMPORARY, key.token_hash.is_some());
+        to.optional(&MAKER, key.maker.as_ref().map(SecretId::as_str));
         to.time(&EXPIRE_TIME, key.expires);
         to.flag(&DISABLED, key.disabled);
         to.time(&CREATE_TIME, Some(key.created));
+    });
+}
+
+/// The devices of a key that is limited to some.
+fn scope(devices: &DeviceScope, to: &mut Object<'_>) {
+    to.texts(&OWN_IDS, devices.instances.iter().map(InstanceId::as_str));
+    to.objects(&OWN_TAGS, &devices.tags, |tag, to| {
+        to.text(&OWN_TAG_KEY, &tag.key);
+        to.texts(&OWN_TAG_VALUES, tag.values.iter().map(String::as_str));
     });
 }
 
@@ -46,4 +67,11 @@ pub(super) fn keys(keys: &[ApiKey], to: &mut Object<'_>) {
 pub(super) fn token(made: &MadeToken, to: &mut Object<'_>) {
     to.text(&ENROLMENT_TOKEN, made.token.expose_secret());
     to.time(&EXPIRE_TIME, Some(made.expires));
+}
+
+/// Whether the service is under maintenance.
+pub(super) fn maintenance(maintenance: Option<&Maintenance>, to: &mut Object<'_>) {
+    to.flag(&UNDER_MAINTENANCE, maintenance.is_some());
+    to.text(&MESSAGE, maintenance.map_or("", |maintenance| &maintenance.message));
+    to.time(&MAINTENANCE_START, maintenance.map(|maintenance| maintenance.since));
 }

@@ -65,12 +65,19 @@ shapes! {
     ACCOUNTS: "AccountList", texts false, [TOTAL, ACCOUNT_LIST];
     ACCOUNT: "Account", texts false, [APP_ID, NAME, BLOCKED];
     NEW_KEY: "NewKey", texts false, [SECRET_ID, SECRET_KEY];
+    NEW_TEMPORARY_KEY: "NewTemporaryKey", texts false,
+        [SECRET_ID, SECRET_KEY, KEY_TOKEN, EXPIRE_TIME];
     KEYS: "KeyList", texts false, [TOTAL, KEY_LIST];
     KEY: "Key", texts false, [
-        SECRET_ID, APP_ID, UIN, ADMIN, ACTIONS, TEMPORARY, EXPIRE_TIME, DISABLED, CREATE_TIME
+        SECRET_ID, APP_ID, UIN, ADMIN, ACTIONS, OWN_DEVICES, TEMPORARY, MAKER, EXPIRE_TIME,
+        DISABLED, CREATE_TIME
     ];
+    SCOPE: "OwnDevices", texts false, [OWN_IDS, OWN_TAGS];
+    OWN_TAG: "OwnTag", texts false, [OWN_TAG_KEY, OWN_TAG_VALUES];
     NEW_DEVICE: "NewDevice", texts false, [INSTANCE_ID];
     TOKEN: "EnrolmentToken", texts false, [ENROLMENT_TOKEN, EXPIRE_TIME];
+    MAINTENANCE_STATE: "Maintenance", texts false,
+        [UNDER_MAINTENANCE, MESSAGE, MAINTENANCE_START];
 }
 
 fields! {
@@ -207,14 +214,32 @@ fields! {
     SECRET_ID: Always, Text, Some("secretId"), Some("SecretId"), "The public half of the key.";
     SECRET_KEY: Always, Text, Some("secretKey"), Some("SecretKey"),
         "The secret half: here, and nowhere else.";
+    KEY_TOKEN: Always, Text, Some("token"), Some("Token"),
+        "Goes with each request of the key: here, and nowhere else.";
     KEY_LIST: Always, Objects(&KEY), Some("keyList"), Some("KeyList"), "All of them.";
     UIN: Always, Text, Some("uin"), Some("Uin"), "The user on whose behalf the key acts.";
     ADMIN: Always, Flag, Some("admin"), Some("Admin"), "True for a key that may administrate.";
     ACTIONS: Sometimes, Texts, Some("actions"), Some("Actions"),
         "API 2.0 names of the actions that it may use; absent for all.";
+    OWN_DEVICES: Sometimes, Object(&SCOPE), Some("devices"), Some("Devices"),
+        "The devices that it sees and may reset; absent for all of its account.";
+    OWN_IDS: Always, Texts, Some("instanceIds"), Some("InstanceIds"), "These.";
+    OWN_TAGS: Always, Objects(&OWN_TAG), Some("tags"), Some("Tags"),
+        "Those with one of these tags.";
+    OWN_TAG_KEY: Always, Text, Some("tagKey"), Some("TagKey"), "Name.";
+    OWN_TAG_VALUES: Always, Texts, Some("tagValues"), Some("TagValues"),
+        "Any of these values; of none, any value at all.";
     TEMPORARY: Always, Flag, Some("temporary"), Some("Temporary"), "True for a key that needs a token.";
+    MAKER: Sometimes, Text, Some("makerId"), Some("MakerId"),
+        "The public half of the key that made a temporary one.";
     DISABLED: Always, Flag, Some("disabled"), Some("Disabled"), "True for a key that is switched off.";
     CREATE_TIME: Always, Text, Some("createTime"), Some("CreateTime"), "When it was made.";
     ENROLMENT_TOKEN: Always, Text, Some("token"), Some("Token"),
         "With which machines enrol: here, and nowhere else.";
+    UNDER_MAINTENANCE: Always, Flag, Some("enabled"), Some("Enabled"),
+        "True while changes are refused.";
+    MESSAGE: Always, Text, Some("message"), Some("Message"),
+        "What callers are told whose changes are refused; may be empty.";
+    MAINTENANCE_START: Always, Text, Some("startTime"), Some("StartTime"),
+        "When it began; empty without maintenance.";
 }

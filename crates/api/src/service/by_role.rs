@@ -1,7 +1,8 @@
 use async_trait::async_trait;
 use opencpm_domain::{AppId, InstanceId, Refusal, SecretId, TaskId};
 use opencpm_operations::administer::{
-    self, Administrator, MadeKey, MadeToken, NewApiKey, NewDevice, NewEnrolmentToken,
+    self, Administrator, MadeKey, MadeTemporaryKey, MadeToken, NewApiKey, NewDevice,
+    NewEnrolmentToken, NewTemporaryKey,
 };
 use opencpm_operations::agent_status::{self, AgentStatus};
 use opencpm_operations::authenticate::{self, Caller, KnownKey};
@@ -11,10 +12,11 @@ use opencpm_operations::operation_result::{self, OperationResult, TaskVerificati
 use opencpm_operations::reset_password::{self, ResetPassword};
 use opencpm_operations::role::ApiRole;
 use opencpm_operations::row::{
-    Account, ApiKey, AttributeChanges, DeviceQuery, LogEntry, Page, Unique,
+    Account, ApiKey, AttributeChanges, DeviceQuery, LogEntry, Maintenance, Page, Unique,
 };
 
 use super::{AgentRequest, Service};
+use crate::action::Operation;
 
 /// Each method is the operation of the same name.
 #[async_trait]
@@ -25,6 +27,14 @@ impl Service for ApiRole {
 
     async fn check_unused(&self, unique: &Unique) -> Result<Option<TaskId>, Refusal> {
         authenticate::check_unused(self, unique).await
+    }
+
+    async fn check_quota(
+        &self,
+        caller: &Caller,
+        operation: Option<Operation>,
+    ) -> Result<(), Refusal> {
+        self.quotas.check(caller, operation.map(Operation::name), self.clock.now())
     }
 
     async fn reset_password(
@@ -103,6 +113,14 @@ impl Service for ApiRole {
         administer::create_api_key(self, by, key).await
     }
 
+    async fn create_temporary_key(
+        &self,
+        by: Administrator,
+        key: NewTemporaryKey,
+    ) -> Result<MadeTemporaryKey, Refusal> {
+        administer::create_temporary_key(self, by, key).await
+    }
+
     async fn describe_api_keys(&self, account: Option<AppId>) -> Result<Vec<ApiKey>, Refusal> {
         administer::describe_api_keys(self, account).await
     }
@@ -139,5 +157,17 @@ impl Service for ApiRole {
         token: NewEnrolmentToken,
     ) -> Result<MadeToken, Refusal> {
         administer::create_enrolment_token(self, by, token).await
+    }
+
+    async fn modify_maintenance(
+        &self,
+        by: Administrator,
+        message: Option<String>,
+    ) -> Result<(), Refusal> {
+        administer::modify_maintenance(self, by, message).await
+    }
+
+    async fn describe_maintenance(&self) -> Result<Option<Maintenance>, Refusal> {
+        administer::describe_maintenance(self).await
     }
 }

@@ -172,14 +172,19 @@ async fn administrators_change_and_others_do_not() {
             Ask::new("CreateApiKey")
                 .with("appId", "7")
                 .with("uin", "1")
-                .with("actions.0", "DescribeDevice"),
+                .with("actions.0", "DescribeDeviceList")
+                .with("instanceIds.0", "cpm-1")
+                .with("tags.0.tagKey", "team")
+                .with("tags.0.tagValues.0", "db"),
             json!({"secretId": "AKIDNEW", "secretKey": "new-secret"}),
         ),
         (
             Ask::new("DescribeApiKeys"),
             json!({"totalNum": 1, "keyList": [{
             "secretId": "AKIDEXAMPLE0001", "appId": 1_251_000_000, "uin": "1307774067",
-            "admin": false, "temporary": false, "expireTime": "", "disabled": false,
+            "admin": false, "actions": ["DescribeDevice"], "devices": {
+                "instanceIds": ["cpm-1"], "tags": [{"tagKey": "team", "tagValues": ["db"]}]},
+            "temporary": false, "expireTime": "", "disabled": false,
             "createTime": "2023-11-14 22:13:20"}]}),
         ),
         (Ask::new("ModifyApiKey").with("keyId", "AKIDNEW").with("disabled", "1"), json!(null)),
@@ -207,8 +212,32 @@ async fn administrators_change_and_others_do_not() {
     }
     let asked = world.service.asked.all();
     assert!(asked.contains(&"AKIDNEW disabled true".to_owned()), "{asked:?}");
+    let key = asked.iter().find(|asked| asked.starts_with("NewApiKey")).unwrap();
+    for part in ["actions: Some([\"DescribeDevice\"])", "\"cpm-1\"", "\"team\"", "\"db\""] {
+        assert!(key.contains(part), "{part} in {key}");
+    }
     let offline = |asked: &String| asked.contains("device_status: Some(Offline)");
     assert!(asked.iter().any(offline), "{asked:?}");
+}
+
+#[tokio::test]
+async fn any_key_makes_temporary_keys_within_the_bounds_of_time() {
+    let world = World::new().await;
+    let ask = |seconds| Ask::new("CreateTemporaryKey").with("validSeconds", seconds);
+    let reply = world.send(ask("3600").with("actions.0", "DescribeDevice").post()).await;
+    reply.assert_done();
+    assert_eq!(
+        reply.json()["data"],
+        json!({"secretId": "AKIDNEW", "secretKey": "new-secret", "token": "new-token",
+            "expireTime": "2023-11-14 23:13:20"})
+    );
+    for wrong in ["", "0", "59", "43201"] {
+        world.send(ask(wrong).get()).await.assert_refused(10001);
+    }
+    world.send(ask("60").with("instanceIds.0", "cpm-9").get()).await.assert_refused(4103);
+    world.send(ask("60").with("Nonce", "77").get()).await.assert_refused(4500);
+    let reader = ask("60").signed_by("AKIDREADER", SECRET_KEY);
+    world.send(reader.get()).await.assert_refused(4101);
 }
 
 #[tokio::test]

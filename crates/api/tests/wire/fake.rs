@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use opencpm_api::action::Operation;
@@ -9,7 +10,8 @@ use opencpm_domain::{
     Refusal, SecretId, Sequence, TaskId, Timestamp, Uin,
 };
 use opencpm_operations::administer::{
-    Administrator, MadeKey, MadeToken, NewApiKey, NewDevice, NewEnrolmentToken,
+    Administrator, MadeKey, MadeTemporaryKey, MadeToken, NewApiKey, NewDevice, NewEnrolmentToken,
+    NewTemporaryKey,
 };
 use opencpm_operations::agent_status::{AgentStatus, Presence};
 use opencpm_operations::authenticate::{Caller, KnownKey};
@@ -20,7 +22,8 @@ use opencpm_operations::report_proof::ProofError;
 use opencpm_operations::reset_password::ResetPassword;
 use opencpm_operations::row::{
     Account, ApiKey, AttributeChanges, Attributes, Connection, Device, DeviceAuthority,
-    DeviceQuery, JobRow, LogEntry, Page, Scope, Tag, TaskRow, Unique,
+    DeviceQuery, DeviceScope, JobRow, LogEntry, Maintenance, Page, Scope, Tag, TagFilter, TaskRow,
+    Unique,
 };
 use opencpm_protocol::key::KeyId;
 use opencpm_protocol::seal::Verb;
@@ -34,8 +37,10 @@ pub(crate) struct Fake {
     pub(crate) asked: Asked,
     /// Resets of `cpm-slow` wait for a permit.
     pub(crate) gate: Semaphore,
-    /// Said of every request.
-    pub(crate) maintenance: std::sync::atomic::AtomicBool,
+    /// Refuses the next reset.
+    pub(crate) used_up: AtomicBool,
+    /// Said with every key.
+    pub(crate) maintenance: AtomicBool,
     /// Requests of API 3.0 that came already, and their tasks.
     pub(crate) fingerprints: Mutex<HashMap<[u8; 32], u64>>,
 }
@@ -45,7 +50,8 @@ impl Default for Fake {
         Self {
             asked: Asked::default(),
             gate: Semaphore::new(0),
-            maintenance: std::sync::atomic::AtomicBool::new(false),
+            used_up: AtomicBool::new(false),
+            maintenance: AtomicBool::new(false),
             fingerprints: Mutex::default(),
         }
     }
@@ -67,8 +73,11 @@ impl Service for Fake {
             _ => return Err(Condition::SecretIdUnknown.into()),
         }
         let secret_id = secret_id.clone();
-        let caller = Caller { secret_id, app_id: app_id(), uin: uin(), scope };
-        Ok(KnownKey { caller, secret: SECRET_KEY.as_bytes().to_vec().into(), token_hash })
+        let maker = token_hash.map(|_| SecretId::parse(SECRET_ID).unwrap());
+        let caller = Caller { secret_id, app_id: app_id(), uin: uin(), scope, maker };
+        let secret = SECRET_KEY.as_bytes().to_vec().into();
+        let maintenance = self.describe_maintenance().await?;
+        Ok(KnownKey { caller, secret, token_hash, maintenance })
     }
 
     async fn check_unused(&self, unique: &Unique) -> Result<Option<TaskId>, Refusal> {
@@ -85,14 +94,10 @@ impl Service for Fake {
     async fn check_quota(&self, _: &Caller, operation: Option<Operation>) -> Result<(), Refusal> {
         match operation {
             Some(Operation::VerifyTask) => Err(Condition::QuotaExceeded.into()),
+            Some(Operation::ResetPassword) if self.used_up.swap(false, Ordering::Relaxed) => {
+                Err(Condition::QuotaExceeded.into())
+            }
             _ => Ok(()),
-        }
-    }
-
-    async fn check_maintenance(&self) -> Result<(), Refusal> {
-        match self.maintenance.load(std::sync::atomic::Ordering::Relaxed) {
-            true => Err(Condition::Maintenance.into()),
-            false => Ok(()),
         }
     }
 
@@ -195,15 +200,31 @@ impl Service for Fake {
         Ok(MadeKey { secret_id, secret_key: "new-secret".into() })
     }
 
+    async fn create_temporary_key(
+        &self,
+        _: Administrator,
+        key: NewTemporaryKey,
+    ) -> Result<MadeTemporaryKey, Refusal> {
+        self.asked.note(format!("{key:?}"));
+        if key.scope.devices.is_some() {
+            return Err(Condition::DeviceNotAllowed.into());
+        }
+        let secret_id = SecretId::parse("AKIDNEW").unwrap();
+        let expires = Timestamp::from_secs(NOW) + key.lifetime;
+        let key = MadeKey { secret_id, secret_key: "new-secret".into() };
+        Ok(MadeTemporaryKey { key, token: "new-token".into(), expires })
+    }
+
     async fn describe_api_keys(&self, _: Option<AppId>) -> Result<Vec<ApiKey>, Refusal> {
         Ok(vec![ApiKey {
             secret_id: SecretId::parse(SECRET_ID).unwrap(),
             encrypted_secret: b"hidden".to_vec(),
             app_id: app_id(),
             uin: uin(),
-            scope: Scope::default(),
+            scope: limited(),
             token_hash: None,
             expires: None,
+            maker: None,
             disabled: false,
             created: Timestamp::from_secs(NOW),
             mac: [0; 32],
@@ -248,6 +269,21 @@ impl Service for Fake {
         let expires = Timestamp::from_secs(NOW) + token.lifetime;
         Ok(MadeToken { token: "opencpm1.text.sum".into(), expires })
     }
+
+    async fn modify_maintenance(
+        &self,
+        _: Administrator,
+        message: Option<String>,
+    ) -> Result<(), Refusal> {
+        self.maintenance.store(message.is_some(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn describe_maintenance(&self) -> Result<Option<Maintenance>, Refusal> {
+        let begun =
+            || Maintenance { since: Timestamp::from_secs(NOW), message: "until noon".to_owned() };
+        Ok(self.maintenance.load(Ordering::Relaxed).then(begun))
+    }
 }
 
 pub(crate) fn id(text: &str) -> InstanceId {
@@ -260,6 +296,14 @@ fn app_id() -> AppId {
 
 fn uin() -> Uin {
     Uin::parse("1307774067").unwrap()
+}
+
+/// May list devices, and see two kinds of them.
+fn limited() -> Scope {
+    let tags = vec![TagFilter { key: "team".to_owned(), values: vec!["db".to_owned()] }];
+    let devices = DeviceScope { instances: [id("cpm-1")].into(), tags };
+    let actions = Some(vec!["DescribeDevice".to_owned()]);
+    Scope { admin: false, actions, devices: Some(devices) }
 }
 
 fn device() -> Device {

@@ -13,6 +13,7 @@ mod ask3;
 mod devices;
 mod errors;
 mod fake;
+mod keys;
 mod limits;
 mod malformed;
 mod order;

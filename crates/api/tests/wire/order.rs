@@ -5,6 +5,8 @@ use std::sync::atomic::Ordering;
 use crate::ask::{Ask, get};
 use crate::world::{NOW, SECRET_KEY, World};
 use opencpm_api::Settings;
+use opencpm_api::action::{ACTIONS, Action, Dialect, Operation};
+use serde_json::json;
 
 /// A way to be wrong at one step.
 struct Fault {
@@ -64,10 +66,52 @@ async fn quota_comes_before_permission_and_permission_before_maintenance() {
     world.service.maintenance.store(true, Ordering::Relaxed);
     world.send(by_reader("ResetDevicePasswd").get()).await.assert_refused(4101);
     world.send(by_reader("NoSuchAction").get()).await.assert_refused(6100);
-    world.send(by_reader("DescribeDevice").with("unknown", "").get()).await.assert_refused(6200);
+    world.send(Ask::reset("short").get()).await.assert_refused(6200);
     world.service.maintenance.store(false, Ordering::Relaxed);
-    world.send(by_reader("DescribeDevice").with("unknown", "").get()).await.assert_refused(10001);
+    world.send(Ask::reset("short").get()).await.assert_refused(10001);
     world.send(by_reader("DescribeDeviceList").get()).await.assert_done();
+}
+
+/// Contract 2.6: it is recorded with an accepted task only.
+#[tokio::test]
+async fn a_request_that_was_refused_for_its_quota_works_when_it_comes_again() {
+    let world = World::new().await;
+    let ask = Ask::reset("abce1234").post();
+    world.service.used_up.store(true, Ordering::Relaxed);
+    world.send(&ask).await.assert_refused(4400);
+    assert!(world.service.asked.all().is_empty());
+    world.send(&ask).await.assert_done();
+}
+
+#[tokio::test]
+async fn under_maintenance_reads_work_and_changes_are_refused_but_for_its_end() {
+    let world = World::new().await;
+    let by_admin = |action: &Action| Ask::new(action.name()).signed_by("AKIDADMIN", SECRET_KEY);
+    let modify = Action::named("ModifyMaintenance", Dialect::V2).unwrap();
+    let switch = |on| by_admin(modify).with("enabled", on);
+    world.send(Ask::new(modify.name()).with("enabled", "1").get()).await.assert_refused(4101);
+    world.send(switch("1").with("message", "until noon").get()).await.assert_done();
+    for action in ACTIONS.iter().filter(|action| action.operation != modify.operation) {
+        let reply = world.send(by_admin(action).get()).await;
+        let expected = matches!(action.operation, Operation::VerifyTask).then_some(4400);
+        match (action.mutates, expected) {
+            (true, _) => {
+                reply.assert_refused(6200);
+                assert!(reply.message().contains("until noon"), "{reply:?}");
+            }
+            (false, Some(quota)) => reply.assert_refused(quota),
+            // Its parameters are looked at.
+            (false, None) => assert!([0, 10001].contains(&reply.code()), "{reply:?}"),
+        }
+    }
+    let told = world.send(Ask::new("DescribeMaintenance").get()).await;
+    let begun = json!({"enabled": true, "message": "until noon",
+        "startTime": "2023-11-14 22:13:20"});
+    assert_eq!(told.json()["data"], begun);
+    world.send(switch("0").get()).await.assert_done();
+    world.send(Ask::reset("abce1234").get()).await.assert_done();
+    let told = world.send(Ask::new("DescribeMaintenance").get()).await;
+    assert_eq!(told.json()["data"], json!({"enabled": false, "message": "", "startTime": ""}));
 }
 
 #[tokio::test]

@@ -83,7 +83,7 @@ pub(crate) struct AgentStatus {
     pub(crate) agent_version: String,
 }
 
-/// `CreateApiKey`.
+/// `CreateApiKey`, `CreateTemporaryKey`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct NewKey {
@@ -91,6 +91,9 @@ pub(crate) struct NewKey {
     pub(crate) secret_id: String,
     /// The secret half; in this answer and nowhere else.
     pub(crate) secret_key: secrecy::SecretString,
+    /// Of a temporary key; goes with each of its requests.
+    #[serde(default)]
+    pub(crate) token: Option<secrecy::SecretString>,
 }
 
 /// `CreateEnrolmentToken`.

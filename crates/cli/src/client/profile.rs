@@ -114,6 +114,9 @@ impl Profile {
         }
         lines.push_str(&format!("secret_id = {}\n", quoted(&self.secret_id)));
         lines.push_str(&format!("secret_key = {}\n", quoted(self.secret_key.expose_secret())));
+        if let Some(token) = &self.token {
+            lines.push_str(&format!("token = {}\n", quoted(token.expose_secret())));
+        }
         lines.into()
     }
 }
@@ -266,12 +269,13 @@ mod tests {
             ca: Some("/with \"quotes\"/ca.pem".into()),
             secret_id: "id".into(),
             secret_key: "key".into(),
-            token: None,
+            token: Some("token".into()),
         };
         crate::files::create_secret(&path, profile.to_toml().expose_secret()).unwrap();
         let args = ProfileArgs { profile: Some(path), ..ProfileArgs::default() };
         let back = args.load_with(no_variables).unwrap();
         assert_eq!(back.ca, profile.ca);
         assert_eq!(back.secret_key.expose_secret(), "key");
+        assert_eq!(back.token.unwrap().expose_secret(), "token");
     }
 }

@@ -45,7 +45,7 @@ impl EnrolToken {
         let answer = json.then(|| data.clone());
         let NewToken { token } = read("CreateEnrolmentToken", data)?;
         match answer {
-            Some(answer) => out.put_with_answer("the token", &token, (answer, "token"))?,
+            Some(answer) => out.put_with_answer("the token", &token, (answer, &["token"]))?,
             None => out.put("the token", &token)?,
         }
         Ok(Exit::DONE)

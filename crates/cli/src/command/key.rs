@@ -1,4 +1,7 @@
-//! `opencpm key`: who may ask. Needs a key with the admin permission.
+//! `opencpm key`: who may ask. Needs a key with the admin permission; temporary keys can be made
+//! with any.
+
+mod scope;
 
 use clap::Subcommand;
 use opencpm_domain::{AppId, SecretId, Uin};
@@ -12,6 +15,7 @@ use crate::client::profile::Profile;
 use crate::client::{Client, Parameters, read};
 use crate::exit::Exit;
 use crate::output::{self, clean, field, tell};
+use scope::ScopeArgs;
 
 #[derive(Subcommand)]
 pub(crate) enum Key {
@@ -23,12 +27,25 @@ pub(crate) enum Key {
         /// The user that it acts for; the operation log records it
         #[arg(long, default_value = "1")]
         uin: Uin,
-        /// May administrate
+        #[command(flatten)]
+        scope: ScopeArgs,
+        /// New file for the profile, or - for standard output
+        #[arg(long, value_name = "FILE")]
+        out: SecretOut,
+    },
+    /// Make a key that ends by itself, with no more rights than the one that asks
+    Temporary {
+        /// How long it is good for, such as 30m or 1h: a minute to twelve hours
+        #[arg(long, value_name = "TIME", value_parser = seconds)]
+        ttl: u64,
+        /// The account that it acts for; of the key that asks unless given
+        #[arg(long, value_parser = app_id)]
+        app_id: Option<AppId>,
+        /// The user that it acts for; of the key that asks unless given
         #[arg(long)]
-        admin: bool,
-        /// API 2.0 names of the actions that it may use; all unless given
-        #[arg(long, value_delimiter = ',', value_name = "ACTION")]
-        actions: Vec<String>,
+        uin: Option<Uin>,
+        #[command(flatten)]
+        scope: ScopeArgs,
         /// New file for the profile, or - for standard output
         #[arg(long, value_name = "FILE")]
         out: SecretOut,
@@ -54,13 +71,16 @@ pub(crate) enum Key {
 impl Key {
     pub(crate) async fn run(self, client: Client, json: bool) -> Result<Exit, CommandError> {
         match self {
-            Self::Create { app_id, uin, admin, actions, out } => {
+            Self::Create { app_id, uin, scope, out } => {
+                let parameters = Parameters::new().with("appId", app_id).with("uin", uin);
+                create(&client, "CreateApiKey", scope.over(parameters), &out, json).await?;
+            }
+            Self::Temporary { ttl, app_id, uin, scope, out } => {
                 let parameters = Parameters::new()
-                    .with("appId", app_id)
-                    .with("uin", uin)
-                    .with("admin", u8::from(admin))
-                    .with_list("actions", actions);
-                create(&client, parameters, &out, json).await?;
+                    .with("validSeconds", ttl)
+                    .with_some("appId", app_id)
+                    .with_some("uin", uin);
+                create(&client, "CreateTemporaryKey", scope.over(parameters), &out, json).await?;
             }
             Self::List { app_id } => {
                 let parameters = Parameters::new().with_some("appId", app_id);
@@ -76,26 +96,34 @@ impl Key {
 
 async fn create(
     client: &Client,
+    action: &'static str,
     parameters: Parameters,
     out: &SecretOut,
     json: bool,
 ) -> Result<(), CommandError> {
     out.check()?;
-    let data = client.call("CreateApiKey", parameters).await?;
+    let data = client.call(action, parameters).await?;
     let answer = json.then(|| data.clone());
-    let key: NewKey = read("CreateApiKey", data)?;
+    let key: NewKey = read(action, data)?;
     let profile = Profile {
         secret_id: key.secret_id.clone(),
         secret_key: key.secret_key,
-        token: None,
+        token: key.token,
         ..client.profile().clone()
     };
     let (what, text) = (format!("the profile of key {}", clean(&key.secret_id)), profile.to_toml());
     match answer {
-        Some(answer) => out.put_with_answer(&what, &text, (answer, "secretKey"))?,
+        Some(answer) => out.put_with_answer(&what, &text, (answer, &["secretKey", "token"]))?,
         None => out.put(&what, &text)?,
     }
     Ok(())
+}
+
+/// Reads a length of time of the command line.
+fn seconds(text: &str) -> Result<u64, String> {
+    let time: Result<jiff::SignedDuration, _> = text.parse();
+    let seconds = time.ok().and_then(|time| u64::try_from(time.as_secs()).ok());
+    seconds.ok_or_else(|| "expected a length of time, such as 30m or 1h".to_owned())
 }
 
 async fn switch(
@@ -114,11 +142,34 @@ async fn switch(
 fn show(data: &Value) {
     let keys = data["keyList"].as_array().into_iter().flatten();
     let rows = keys.map(|key| {
-        let states = [("admin", "admin"), ("disabled", "disabled")];
+        let states = [("admin", "admin"), ("disabled", "disabled"), ("temporary", "temporary")];
         let marks = states.iter().filter(|(name, _)| field(key, name) == "true");
         let marks: Vec<_> = marks.map(|(_, text)| *text).collect();
-        let [id, account, uin] = ["secretId", "appId", "uin"].map(|name| field(key, name));
-        [id, account, uin, marks.join(", ")]
+        let [id, account, uin, expires] =
+            ["secretId", "appId", "uin", "expireTime"].map(|name| field(key, name));
+        [id, account, uin, actions(key), devices(key), expires, marks.join(", ")]
     });
-    output::table(["key", "app id", "uin", ""], rows.collect(), "no keys");
+    let header = ["key", "app id", "uin", "actions", "devices", "expires", ""];
+    output::table(header, rows.collect(), "no keys");
+}
+
+/// The actions that a key may use.
+fn actions(key: &Value) -> String {
+    key.get("actions").map_or_else(|| "all".to_owned(), |list| texts(list).join(", "))
+}
+
+/// The devices of a key, by id and by tag.
+fn devices(key: &Value) -> String {
+    let Some(devices) = key.get("devices") else { return "all".to_owned() };
+    let mut own = texts(&devices["instanceIds"]);
+    for tag in devices["tags"].as_array().into_iter().flatten() {
+        let key = field(tag, "tagKey");
+        let values = texts(&tag["tagValues"]);
+        own.push(if values.is_empty() { key } else { format!("{key}={}", values.join("|")) });
+    }
+    own.join(", ")
+}
+
+fn texts(list: &Value) -> Vec<String> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str).map(clean).collect()
 }

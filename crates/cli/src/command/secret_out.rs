@@ -54,19 +54,19 @@ impl SecretOut {
     }
 
     /// As [`Self::put`], with the answer that the secret came in, in JSON: on standard output the
-    /// whole of it instead of the text, beside a file without the field that is the secret.
+    /// whole of it instead of the text, beside a file without the fields that are secret.
     pub(crate) fn put_with_answer(
         &self,
         what: &str,
         text: &SecretString,
-        (mut answer, secret): (Value, &str),
+        (mut answer, secrets): (Value, &[&str]),
     ) -> Result<(), SecretOutError> {
         if *self == Self::Terminal {
             return self.put(what, &output::json_text(&answer).into());
         }
         self.put(what, text)?;
         if let Some(fields) = answer.as_object_mut() {
-            fields.remove(secret);
+            secrets.iter().for_each(|secret| drop(fields.remove(*secret)));
         }
         output::json(&answer);
         Ok(())

@@ -78,7 +78,11 @@ impl Memory {
 
     /// The other account's key.
     pub(super) fn other_key(&self) -> NewKey {
-        NewKey { secret_id: self.secret_id.clone(), secret_key: self.secret_key.as_str().into() }
+        NewKey {
+            secret_id: self.secret_id.clone(),
+            secret_key: self.secret_key.as_str().into(),
+            token: None,
+        }
     }
 
     /// The machines as they were enrolled.
@@ -128,7 +132,7 @@ mod tests {
         let address = |port| ([127, 0, 0, 1], port).into();
         let addresses =
             Addresses { https: address(1), http: Some(address(2)), agents: Some(address(3)) };
-        let key = NewKey { secret_id: "id".into(), secret_key: "key".into() };
+        let key = NewKey { secret_id: "id".into(), secret_key: "key".into(), token: None };
         let machines = Machines {
             main: vec![machine("odd", RootEntry::Twice)],
             other: machine("other", RootEntry::Usual),

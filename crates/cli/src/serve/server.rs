@@ -7,6 +7,7 @@ use opencpm_api::{Edge, Listener};
 use opencpm_gateway::{Connector, Gateway};
 use opencpm_operations::cores::Cores;
 use opencpm_operations::port::{Clock, Queue, Random, Store};
+use opencpm_operations::quotas::{QuotaSettings, Quotas};
 use opencpm_operations::report_proof::Proofs;
 use opencpm_operations::role::{ApiRole, GatewayRole, Settings, Trust};
 use opencpm_queue::EmbeddedQueue;
@@ -47,6 +48,7 @@ struct Shared {
     random: Arc<dyn Random>,
     trust: Arc<Trust>,
     settings: Settings,
+    quotas: QuotaSettings,
 }
 
 impl Server {
@@ -81,6 +83,7 @@ impl Server {
             random: Arc::clone(&place.random),
             trust: Arc::new(trust),
             settings: config.settings(agents_addresses(config, &addresses)),
+            quotas: config.quota.settings(),
         };
         let tls = Tls::new(config, &certificate)?;
         welcome::log(&addresses);
@@ -213,6 +216,7 @@ impl Shared {
             settings: self.settings.clone(),
             proofs: Proofs::default(),
             cores: Cores::default(),
+            quotas: Quotas::new(self.quotas.clone()),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What time does, asked for again and again: jobs end at their deadline, what ended jobs left is
-//! overwritten, old replay records and gateways are forgotten. Asking is harmless, however often.
+//! overwritten, old replay records, expired keys and gateways are forgotten. Asking is harmless,
+//! however often.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +20,9 @@ const SCRUB: Duration = Duration::from_secs(10);
 /// Nobody waits for this one.
 const REPLAYS: Duration = Duration::from_secs(60);
 
-/// Gateways are forgotten after a day.
+/// Gateways and expired keys are forgotten after a day.
 const GATEWAYS: Duration = Duration::from_secs(3_600);
+const KEYS: Duration = GATEWAYS;
 
 /// Starts the sweeps; they end with the token.
 pub(super) fn start(
@@ -40,6 +42,7 @@ pub(super) fn start(
     every(SCRUB, What::Scrub);
     every(REPLAYS, What::Replays);
     every(GATEWAYS, What::Gateways);
+    every(KEYS, What::Keys);
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +51,7 @@ enum What {
     Scrub,
     Replays,
     Gateways,
+    Keys,
 }
 
 struct Sweep {
@@ -85,6 +89,7 @@ impl Sweep {
             What::Scrub => sweep::scrub(&*self.store).await.map(|_| 0),
             What::Replays => sweep::forget_replays(&*self.store, &*self.clock).await,
             What::Gateways => sweep::forget_gateways(&*self.store).await,
+            What::Keys => sweep::forget_keys(&*self.store, &*self.clock).await,
         }
     }
 }

@@ -83,6 +83,18 @@ fn the_clients_variables_do_not_disturb_the_service_but_a_misspelt_one_does() {
 }
 
 #[test]
+fn a_quota_is_of_known_actions_and_lets_something_through() {
+    let place = Place::new();
+    let good = "[quota]\nper_key = 1000\n[quota.actions]\nDescribeDeviceList = 10\n";
+    place.check(good, &[("OPENCPM_QUOTA__PER_ACTION", "100")], &[]).succeeds();
+    place.check("[quota]\nper_key = 0\n", &[], &[]).complains(1, &["quota.per_key", "1 to"]);
+    let unknown = "[quota.actions]\nNoSuch = 10\n";
+    place.check(unknown, &[], &[]).complains(1, &["quota.actions", "NoSuch", "action"]);
+    let none = "[quota.actions]\nDescribeDevice = 0\n";
+    place.check(none, &[], &[]).complains(1, &["quota.actions", "1 to"]);
+}
+
+#[test]
 fn an_own_certificate_is_read_before_it_is_needed() {
     let place = Place::new();
     let file = place.file("cert.pem", "no certificate");

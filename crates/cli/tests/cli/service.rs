@@ -50,10 +50,7 @@ fn what_was_made_is_there_after_a_restart_without_the_root_key() {
     fs::rename(dir.join("root.key"), outer.path().join("offline")).unwrap();
     fs::write(dir.join("admin.toml.old"), "").unwrap();
     let service = Service::start(&dir);
-    // The port is another one; the profile names the old one.
-    let log = &service.said;
-    let port = log.split("api=127.0.0.1:").nth(1).unwrap().split(' ').next().unwrap();
-    let endpoint = format!("https://127.0.0.1:{port}");
+    let endpoint = service.endpoint();
     let listed = service.ask(&["--endpoint", &endpoint, "account", "list"]);
     assert!(listed.succeeds().out.contains("seven"), "{listed:?}");
 }
@@ -123,6 +120,74 @@ fn a_key_is_made_used_and_disabled() {
 }
 
 #[test]
+fn a_key_of_some_devices_is_told_about_no_others() {
+    let (outer, dir) = folder();
+    let service = Service::start(&dir);
+    let device = || {
+        let added = service.ask(&["device", "add", "--app-id", "1251000000"]);
+        added.succeeds().out.trim().to_owned()
+    };
+    let (own, other) = (device(), device());
+    let out = outer.path().join("few.toml");
+    let path = out.to_str().unwrap();
+    let create = ["key", "create", "--app-id", "1251000000", "--out", path];
+    let limits = ["--device", &own, "--tag", "team=db", "--tag", "spare"];
+    service.ask(&[&create[..], &limits, &["--admin"]].concat()).complains(2, &["--admin"]);
+    let actions = ["--action", "DescribeDeviceList", "--actions=ResetDevicePasswd"];
+    service.ask(&[&create[..], &limits, &actions].concat()).succeeds();
+
+    let ask = |arguments: &[&str], input: &str| service.ask_with(path, arguments, input);
+    let listed = ask(&["device", "list"], "");
+    assert!(listed.succeeds().out.contains(&own) && !listed.out.contains(&other), "{listed:?}");
+    ask(&["reset-password", &other], "abce1234\n").complains(10, &["4103", &other]);
+    ask(&["reset-password", &own], "abce1234\n").complains(13, &["12006", &own]);
+    ask(&["log", &own], "").complains(10, &["4101"]);
+
+    let keys = service.ask(&["key", "list"]);
+    let limited = format!("{own}, team=db, spare");
+    for word in [&limited, "DescribeDevice, ResetDevicePasswd", "all"] {
+        assert!(keys.succeeds().out.contains(word), "{word}: {keys:?}");
+    }
+}
+
+#[test]
+fn a_temporary_key_works_with_its_token_and_ends_with_its_maker() {
+    let (outer, dir) = folder();
+    let service = Service::start(&dir);
+    let files = ["ops.toml", "hour.toml", "bare.toml"].map(|name| outer.path().join(name));
+    let [ops, hour, bare] = files.each_ref().map(|file| file.to_str().unwrap());
+    service.ask(&["key", "create", "--app-id", "1251000000", "--out", ops]).succeeds();
+    let new = |ttl| ["key", "temporary", "--out", hour, "--ttl", ttl];
+    for wrong in ["13h", "59s"] {
+        service.ask_with(ops, &new(wrong), "").complains(11, &["validSeconds"]);
+    }
+    service.ask_with(ops, &new("soon"), "").complains(2, &["1h"]);
+    let limited = [&new("1h")[..], &["--action", "DescribeDevice"]].concat();
+    service.ask_with(ops, &[&limited[..], &["--admin"]].concat(), "").complains(10, &["4101"]);
+    service.ask_with(ops, &limited, "").succeeds();
+    assert_eq!(files[1].metadata().unwrap().mode() & 0o777, 0o600);
+
+    service.ask_with(hour, &["device", "list"], "").succeeds();
+    service.ask_with(hour, &["task", "show", "1"], "").complains(10, &["4101"]);
+    let text = fs::read_to_string(hour).unwrap();
+    let without: Vec<_> = text.lines().filter(|line| !line.starts_with("token")).collect();
+    fs::write(bare, without.join("\n")).unwrap();
+    fs::set_permissions(bare, Permissions::from_mode(0o600)).unwrap();
+    service.ask_with(bare, &["device", "list"], "").complains(10, &["4105"]);
+
+    let id = |file: &str| {
+        let text = fs::read_to_string(file).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("secret_id = ")).unwrap();
+        line.trim_matches('"').to_owned()
+    };
+    let listed = service.ask(&["key", "list"]);
+    let line = listed.succeeds().out.lines().find(|line| line.contains(&id(hour))).unwrap();
+    assert!(line.contains("temporary") && line.contains("20"), "{listed:?}");
+    service.ask(&["key", "disable", &id(ops)]).succeeds();
+    service.ask_with(hour, &["device", "list"], "").complains(10, &["4104"]);
+}
+
+#[test]
 fn a_blocked_account_is_refused_until_it_is_unblocked() {
     let (outer, dir) = folder();
     let service = Service::start(&dir);
@@ -131,10 +196,50 @@ fn a_blocked_account_is_refused_until_it_is_unblocked() {
     service.ask(&["account", "create", "7", "--name", "seven"]).succeeds();
     service.ask(&["key", "create", "--app-id", "7", "--out", profile]).succeeds();
     service.ask(&["account", "block", "7"]).complains(0, &["account 7 is blocked"]);
-    service.ask_with(profile, &["device", "list"], "").complains(10, &["4300"]);
+    let ask = |arguments: &[&str]| service.ask_with(profile, arguments, "abce1234\n");
+    for refused in [&["device", "list"][..], &["task", "show", "1"], &["reset-password", "cpm-1"]] {
+        ask(refused).complains(10, &["4300"]);
+    }
     assert!(service.ask(&["account", "list"]).succeeds().out.contains("blocked"));
     service.ask(&["account", "unblock", "7"]).complains(0, &["account 7 is not blocked"]);
     service.ask_with(profile, &["device", "list"], "").succeeds();
+}
+
+#[test]
+fn a_quota_refuses_what_is_beyond_it_of_each_action() {
+    let (outer, dir) = folder();
+    let config = outer.path().join("opencpm.toml");
+    fs::write(&config, "[quota.actions]\nDescriptionOperationResult = 2\n").unwrap();
+    let service = Service::start_with(&dir, &config);
+    for _ in 0..2 {
+        service.ask(&["task", "show", "1"]).complains(11, &["10001"]);
+    }
+    service.ask(&["task", "show", "1"]).complains(12, &["4400", "DescriptionOperationResult"]);
+    service.ask(&["device", "list"]).succeeds();
+}
+
+#[test]
+fn maintenance_refuses_changes_until_it_is_ended_also_after_a_restart() {
+    let (_outer, dir) = folder();
+    let service = Service::start(&dir);
+    let show = ["maintenance", "show"];
+    assert_eq!(service.ask(&show).succeeds().out, "not under maintenance\n");
+    service.ask(&["maintenance", "on", "--message", "until noon"]).succeeds();
+    assert_eq!(service.stop().0, Some(0));
+
+    let service = Service::start(&dir);
+    let endpoint = service.endpoint();
+    let ask = |arguments: &[&str]| {
+        let all = [&["--endpoint", &endpoint], arguments].concat();
+        service.ask_with(&service.profile(), &all, "abce1234\n")
+    };
+    let shown = ask(&show);
+    assert!(shown.succeeds().out.ends_with(": until noon\n"), "{shown:?}");
+    ask(&["device", "list"]).succeeds();
+    ask(&["reset-password", "cpm-1"]).complains(12, &["6200", "until noon"]);
+    ask(&["account", "create", "7", "--name", "seven"]).complains(12, &["6200"]);
+    ask(&["maintenance", "off"]).succeeds();
+    ask(&["account", "create", "7", "--name", "seven"]).succeeds();
 }
 
 #[test]
@@ -226,8 +331,9 @@ fn programs_get_every_answer_in_json_and_no_secret_that_goes_to_a_file() {
         let ended = service.ask(&[&["--json"], arguments].concat());
         (ended.code, serde_json::from_str::<Value>(&ended.out).expect(&ended.out))
     };
-    let files = ["key", "token"].map(|name| outer.path().join(name));
-    let [key_file, token_file] = files.each_ref().map(|file| file.to_str().unwrap());
+    let files = ["key", "token", "temporary"].map(|name| outer.path().join(name));
+    let [key_file, token_file, temporary_file] =
+        files.each_ref().map(|file| file.to_str().unwrap());
     let new_key = |out| ["key", "create", "--app-id", "1251000000", "--out", out];
     let new_token = |out| ["enrol-token", "create", "--app-id", "1251000000", "--out", out];
 
@@ -236,6 +342,11 @@ fn programs_get_every_answer_in_json_and_no_secret_that_goes_to_a_file() {
     let id = key["secretId"].as_str().unwrap();
     assert!(fs::read_to_string(key_file).unwrap().contains(id));
     assert!(json(&new_key("-")).1["secretKey"].is_string());
+    let new_temporary = |out| ["key", "temporary", "--ttl", "1h", "--out", out];
+    let (_, temporary) = json(&new_temporary(temporary_file));
+    assert!(temporary["token"].is_null() && temporary["secretKey"].is_null(), "{temporary}");
+    assert!(temporary["expireTime"].is_string(), "{temporary}");
+    assert!(json(&new_temporary("-")).1["token"].is_string());
     let (_, token) = json(&new_token(token_file));
     assert!(token["expireTime"].is_string() && token["token"].is_null(), "{token}");
     assert!(json(&new_token("-")).1["token"].is_string());

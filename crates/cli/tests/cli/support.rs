@@ -61,7 +61,13 @@ pub(crate) struct Service {
 impl Service {
     /// Starts it and waits until it says that it serves.
     pub(crate) fn start(dir: &Path) -> Self {
-        let mut child = serve(dir).stderr(Stdio::piped()).spawn().expect("the service starts");
+        Self::start_with(dir, Path::new("/dev/null"))
+    }
+
+    /// The same with a configuration file.
+    pub(crate) fn start_with(dir: &Path, config: &Path) -> Self {
+        let mut serve = serve_with(dir, config);
+        let mut child = serve.stderr(Stdio::piped()).spawn().expect("the service starts");
         let mut log = BufReader::new(child.stderr.take().expect("piped"));
         let mut said = String::new();
         let first = !dir.join("admin.toml").exists();
@@ -76,6 +82,12 @@ impl Service {
 
     pub(crate) fn profile(&self) -> String {
         self.dir.join("admin.toml").to_str().expect("text").to_owned()
+    }
+
+    /// Where it is now: after a restart the port is another one than in the profile.
+    pub(crate) fn endpoint(&self) -> String {
+        let port = self.said.split("api=127.0.0.1:").nth(1).and_then(|rest| rest.split(' ').next());
+        format!("https://127.0.0.1:{}", port.expect("told"))
     }
 
     /// Asks it with the first key.
@@ -114,9 +126,13 @@ impl Drop for Service {
 
 /// The command that serves in this folder.
 pub(crate) fn serve(dir: &Path) -> Command {
+    serve_with(dir, Path::new("/dev/null"))
+}
+
+fn serve_with(dir: &Path, config: &Path) -> Command {
     let dir = dir.to_str().expect("text");
     let address = "127.0.0.1:0";
     let mut command = opencpm(["serve", "--dir", dir, "--listen", address]);
-    command.args(["--agents-listen", address, "--config", "/dev/null"]);
+    command.args(["--agents-listen", address, "--config"]).arg(config);
     command
 }

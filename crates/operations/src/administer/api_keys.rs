@@ -7,7 +7,7 @@ use crate::authentic::{api_key_mac, check_api_key};
 use crate::port::{Change, Keys, KeysError, Random};
 use crate::refusal::{keys_refusal, store_refusal};
 use crate::role::ApiRole;
-use crate::row::{ApiKey, Scope};
+use crate::row::{ApiKey, DeviceScope, Scope};
 
 /// A key to be made.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ pub fn new_api_key(
     new: NewApiKey,
 ) -> Result<(ApiKey, MadeKey), KeysError> {
     let secret_id = SecretId::from_random(material.random.bytes());
-    let secret_key = SecretString::from(letters(&*Zeroizing::new(material.random.bytes::<32>())));
+    let secret_key = secret_text(material.random);
     let about = secret_id.as_str().as_bytes();
     let encrypted_secret = material.keys.encrypt(about, secret_key.expose_secret().as_bytes())?;
     let mut key = ApiKey {
@@ -56,6 +56,7 @@ pub fn new_api_key(
         scope: new.scope,
         token_hash: None,
         expires: None,
+        maker: None,
         disabled: false,
         created: material.now,
         mac: [0; 32],
@@ -70,6 +71,8 @@ pub async fn create_api_key(
     by: Administrator,
     new: NewApiKey,
 ) -> Result<MadeKey, Refusal> {
+    by.caller.check_lasting()?;
+    check_scope(&new.scope)?;
     accounts::account(role, new.app_id).await?;
     let material = KeyMaterial { keys: &*role.keys, random: &*role.random, now: role.clock.now() };
     let (key, made) = new_api_key(&material, new).map_err(keys_refusal)?;
@@ -78,7 +81,22 @@ pub async fn create_api_key(
     Ok(made)
 }
 
-/// Disables or enables a key.
+/// Refuses a scope that would mean nothing, or too much work for each request.
+pub(super) fn check_scope(scope: &Scope) -> Result<(), Refusal> {
+    let Some(devices) = &scope.devices else { return Ok(()) };
+    if scope.admin {
+        let why = "a key that may administrate cannot be limited to devices: it could tag them";
+        return Err(Refusal::new(Condition::ParameterInvalid, why));
+    }
+    let (count, most) = (devices.instances.len(), DeviceScope::MOST_INSTANCES);
+    if count > most {
+        let why = format!("a key can have at most {most} devices of its own by id; use a tag");
+        return Err(Refusal::new(Condition::ParameterOutOfBounds, why));
+    }
+    Ok(())
+}
+
+/// Disables or enables a key. The temporary keys that a disabled one made are forgotten.
 pub async fn disable_api_key(
     role: &ApiRole,
     by: Administrator,
@@ -88,7 +106,7 @@ pub async fn disable_api_key(
     let subject = format!("key {secret_id}");
     let found = role.store.api_key(secret_id).await.map_err(store_refusal)?;
     let missing = || Refusal::new(Condition::NotFound, format!("there is no {subject}"));
-    let (mut key, _) = found.ok_or_else(missing)?;
+    let mut key = found.ok_or_else(missing)?.key;
     check_api_key(&*role.keys, &key)
         .map_err(|forged| Refusal::new(Condition::ParameterInvalid, forged.to_string()))?;
     key.disabled = disabled;
@@ -102,6 +120,11 @@ pub async fn describe_api_keys(
     account: Option<AppId>,
 ) -> Result<Vec<ApiKey>, Refusal> {
     role.store.api_keys(account).await.map_err(store_refusal)
+}
+
+/// 160 random bits as text.
+pub(super) fn secret_text(random: &dyn Random) -> SecretString {
+    SecretString::from(letters(&*Zeroizing::new(random.bytes::<32>())))
 }
 
 /// Five bits of each byte as a letter or digit.

@@ -1,10 +1,12 @@
 //! Administration: accounts, keys, devices, tokens. For keys with the `admin` permission, of
-//! every account; each change is audited and cannot be replayed.
+//! every account; temporary keys, for every key. Each change is audited and cannot be replayed.
 
 mod accounts;
 mod api_keys;
 mod devices;
 mod enrolment_tokens;
+mod maintenance;
+mod temporary_keys;
 
 pub use accounts::{create_account, describe_accounts, modify_account};
 pub use api_keys::{
@@ -13,6 +15,8 @@ pub use api_keys::{
 };
 pub use devices::{NewDevice, create_device, describe_any_devices, modify_device};
 pub use enrolment_tokens::{MadeToken, NewEnrolmentToken, create_enrolment_token};
+pub use maintenance::{describe_maintenance, modify_maintenance};
+pub use temporary_keys::{MadeTemporaryKey, NewTemporaryKey, create_temporary_key};
 
 use opencpm_domain::{Condition, Refusal};
 

@@ -14,5 +14,5 @@ pub(crate) use random::Generator;
 pub use random::Random;
 pub use store::{
     AdminChange, Administered, Bind, Change, Deliverable, DeliverableJob, DeploymentRow, Enrolled,
-    Enrolment, FirstStart, Store, StoreError,
+    Enrolment, FirstStart, FoundKey, Store, StoreError,
 };

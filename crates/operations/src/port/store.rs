@@ -9,7 +9,7 @@ use opencpm_protocol::key::VerifyingKey;
 
 use crate::row::{
     Acceptance, Account, ApiKey, AuditEntry, Device, DeviceAuthority, DeviceKey, DeviceQuery,
-    EnrolmentToken, FirstUse, JobChange, JobRow, LogEntry, LogQuery, NewTask, Page,
+    EnrolmentToken, FirstUse, JobChange, JobRow, LogEntry, LogQuery, Maintenance, NewTask, Page,
     ResetCandidates, Sealing, TaskRow, Unique,
 };
 
@@ -44,14 +44,20 @@ pub trait Store: Send + Sync {
 
     // ---- accounts, keys, tokens ----
 
-    /// A key and its account.
-    async fn api_key(&self, secret_id: &SecretId) -> Result<Option<(ApiKey, Account)>, StoreError>;
+    /// A key and what matters to each of its requests, in one statement.
+    async fn api_key(&self, secret_id: &SecretId) -> Result<Option<FoundKey>, StoreError>;
+
+    /// Whether the service is under maintenance.
+    async fn maintenance(&self) -> Result<Option<Maintenance>, StoreError>;
 
     /// All accounts, by id.
     async fn accounts(&self) -> Result<Vec<Account>, StoreError>;
 
     /// Keys by secret id; of one account or of all.
     async fn api_keys(&self, account: Option<AppId>) -> Result<Vec<ApiKey>, StoreError>;
+
+    /// Forgets temporary keys that expired at this time or before, at most `limit`.
+    async fn prune_api_keys(&self, expired: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
     /// The token with this hash, used up and expired ones included.
     async fn enrolment_token(&self, hash: &[u8; 32]) -> Result<Option<EnrolmentToken>, StoreError>;
@@ -185,6 +191,17 @@ pub struct DeploymentRow {
     pub encrypted_keys: Vec<(String, Vec<u8>)>,
 }
 
+/// A key that was asked for by its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundKey {
+    /// The key.
+    pub key: ApiKey,
+    /// The account that it acts for.
+    pub account: Account,
+    /// Whether the service is under maintenance.
+    pub maintenance: Option<Maintenance>,
+}
+
 /// Everything that the first start writes, in one commit.
 #[derive(Clone, Debug)]
 pub struct FirstStart {
@@ -216,9 +233,9 @@ pub enum Change {
     CreateAccount(Account),
     /// Name or block.
     ModifyAccount(Account),
-    /// A new key.
+    /// A new key. The maker of a temporary one must still be there and enabled.
     CreateApiKey(ApiKey),
-    /// Replaces a key's row.
+    /// Replaces a key's row. The temporary keys that a disabled one made are forgotten.
     ModifyApiKey(ApiKey),
     /// A new device, ahead of its enrolment or not.
     CreateDevice(Box<Device>),
@@ -236,6 +253,10 @@ pub enum Change {
     },
     /// A new token.
     CreateEnrolmentToken(EnrolmentToken),
+    /// Maintenance; if it is under way, only its message changes.
+    BeginMaintenance(Maintenance),
+    /// No maintenance, whether or not there was one.
+    EndMaintenance,
 }
 
 /// What became of an [`AdminChange`].

@@ -1,5 +1,7 @@
 use opencpm_domain::{AppId, InstanceId, SecretId, Timestamp, Uin};
 
+use super::Scope;
+
 /// Who owns devices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
@@ -9,15 +11,6 @@ pub struct Account {
     pub name: String,
     /// A blocked account's requests are refused.
     pub blocked: bool,
-}
-
-/// What a key may do.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Scope {
-    /// May use the administrative actions, for every account.
-    pub admin: bool,
-    /// API 2.0 names of the operations it may use; `None` for all.
-    pub actions: Option<Vec<String>>,
 }
 
 /// An API key. The MAC covers everything else.
@@ -37,6 +30,8 @@ pub struct ApiKey {
     pub token_hash: Option<[u8; 32]>,
     /// A temporary key ends here.
     pub expires: Option<Timestamp>,
+    /// The key that made a temporary one, which ends with it.
+    pub maker: Option<SecretId>,
     /// A disabled key is as if unknown.
     pub disabled: bool,
     /// When it was made.

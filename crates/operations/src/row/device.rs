@@ -4,7 +4,7 @@ use opencpm_domain::{
 };
 use opencpm_protocol::key::VerifyingKey;
 
-use super::Attributes;
+use super::{Attributes, DeviceScope, Tag};
 
 /// The part of a device that carries authority; signed under a row key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,6 +126,8 @@ pub struct ResetCandidate {
     pub highest_sequence: Sequence,
     /// Where it is connected.
     pub connection: Connection,
+    /// Labels: a key may be limited to some.
+    pub tags: Vec<Tag>,
 }
 
 /// The answer to the question what can be reset.
@@ -175,6 +177,8 @@ pub struct DeviceQuery {
     /// The caller's account; `None` for administrators. Without it only ids and addresses are
     /// looked up in an index.
     pub account: Option<AppId>,
+    /// Only devices inside of this.
+    pub within: Option<DeviceScope>,
     /// Exact ids.
     pub instances: Vec<InstanceId>,
     /// Exact private addresses.

@@ -4,7 +4,7 @@ use opencpm_domain::{
 use opencpm_protocol::key::KeyId;
 use opencpm_protocol::seal::{SealedJob, Verb};
 
-use super::Binding;
+use super::{Binding, DeviceScope};
 
 /// What makes a signed 2.0 request unique (contract 2.6).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +61,9 @@ pub struct NewTask {
     pub created: Timestamp,
     /// Every job has ended by then.
     pub deadline: Timestamp,
+    /// The caller's own devices; `None` for all of the account. Every device must still be inside
+    /// when the task is written: it may have lost its tag.
+    pub within: Option<DeviceScope>,
     /// What makes the request unique; `None` where nobody asked.
     pub unique: Option<Unique>,
     /// One for each device, in the order of the request.

@@ -77,7 +77,7 @@ async fn a_key_may_use_what_it_was_made_for_and_nothing_else() {
     let world = World::new().await;
     let caller = |admin, actions: Option<&[&str]>| {
         let actions = actions.map(|list| list.iter().map(|name| (*name).to_owned()).collect());
-        Caller { scope: Scope { admin, actions }, ..world.caller.clone() }
+        Caller { scope: Scope { admin, actions, devices: None }, ..world.caller.clone() }
     };
     assert!(caller(false, None).check_allowed("ResetDevicePasswd", false).is_ok());
     assert!(caller(false, None).check_allowed("CreateAccount", true).is_err());

@@ -8,5 +8,7 @@ mod forgeries;
 mod machine;
 mod reports;
 mod resets;
+mod scopes;
+mod temporary_keys;
 mod time;
 mod world;

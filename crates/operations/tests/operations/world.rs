@@ -16,10 +16,12 @@ use opencpm_operations::deliver::deliver;
 use opencpm_operations::first_start::{NewDeployment, first_start, new_root_key, plan};
 use opencpm_operations::keyring::{Keyring, MasterKey};
 use opencpm_operations::operation_result::{OperationResult, operation_result};
-use opencpm_operations::port::{Clock, Deliverable, Queue, Random, Store};
+use opencpm_operations::port::{
+    AdminChange, Administered, Change, Clock, Deliverable, Queue, Random, Store,
+};
 use opencpm_operations::reset_password::{ResetPassword, reset_password};
 use opencpm_operations::role::{ApiRole, GatewayRole, Settings, Trust};
-use opencpm_operations::row::{JobRow, Unique, UsedNonce};
+use opencpm_operations::row::{AuditEntry, JobRow, Unique, UsedNonce};
 use opencpm_protocol::message::JobFrame;
 use opencpm_protocol::token::EnrolmentToken;
 use opencpm_queue::EmbeddedQueue;
@@ -123,6 +125,7 @@ impl World {
             settings: Settings { gateways: vec!["localhost:1".to_owned()], ..Settings::default() },
             proofs: Default::default(),
             cores: Default::default(),
+            quotas: Default::default(),
         });
         let caller = known_key(&api, &key.secret_id).await.unwrap().caller;
         let gateway = GatewayRole { store, queue, clock, random, trust, gateways: Vec::new() };
@@ -150,6 +153,19 @@ impl World {
     pub(crate) async fn forge(&self, sql: &'static str) {
         let changed = sqlx::query(sql).execute(&self.intruder).await.unwrap();
         assert!(changed.rows_affected() > 0, "nothing was forged");
+    }
+
+    /// Writes a change as it is.
+    pub(crate) async fn write(&self, what: Change) {
+        let audit = AuditEntry {
+            at: self.now(),
+            secret_id: None,
+            uin: None,
+            action: "Test".to_owned(),
+            subject: String::new(),
+        };
+        let change = AdminChange { what, audit, unique: None };
+        assert_eq!(self.api.store.administer(change).await.unwrap(), Administered::Done);
     }
 
     pub(crate) fn unique(&self) -> Unique {

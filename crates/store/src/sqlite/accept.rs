@@ -11,6 +11,7 @@ use sqlx::query;
 use super::column::{json_of, number, read, time};
 use super::device::raise_sequences;
 use super::replay::remember;
+use super::scope::{self, within};
 use super::session::Session;
 use super::writer::Outcome;
 
@@ -58,7 +59,8 @@ async fn changed_devices(
     task: &NewTask,
     jobs: &Arc<str>,
 ) -> Result<Vec<InstanceId>, StoreError> {
-    let select = query(
+    let own = task.within.as_ref().map(scope::lines).transpose()?;
+    let select = query(concat!(
         "SELECT job.value ->> 'instance' AS instance
          FROM json_each(?1) AS job LEFT JOIN device
              ON device.instance = job.value ->> 'instance'
@@ -74,13 +76,16 @@ async fn changed_devices(
             AND device.highest_sequence = job.value ->> 'highest_sequence'
             AND NOT EXISTS (SELECT 1 FROM job AS open
                             WHERE open.instance = device.instance AND open.status = 4)
-         WHERE device.instance IS NULL ORDER BY job.key",
-    );
+            AND (?5 IS NULL OR ",
+        within!("?5"),
+        ") WHERE device.instance IS NULL ORDER BY job.key",
+    ));
     let select = select
         .bind(Arc::clone(jobs))
         .bind(number(task.account.get()))
         .bind(DeviceStatus::InOperation.number())
-        .bind(OperateStatus::Running.number());
+        .bind(OperateStatus::Running.number())
+        .bind(own);
     session.rows(select).await?.iter().map(|row| read(row, "instance")).collect()
 }
 

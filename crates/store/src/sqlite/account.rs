@@ -1,24 +1,36 @@
 //! Accounts, API keys, enrolment tokens and the audit table.
 
-use opencpm_domain::{AppId, SecretId};
-use opencpm_operations::port::StoreError;
+use opencpm_domain::{AppId, SecretId, Timestamp};
+use opencpm_operations::port::{FoundKey, StoreError};
 use opencpm_operations::row::{Account, ApiKey, AuditEntry, EnrolmentToken, Scope};
 use sqlx::query;
 use sqlx::sqlite::SqliteRow;
 
 use super::column::{number, read, read_optional, time};
+use super::maintenance::load_maintenance;
+use super::scope;
 use super::session::Session;
+use super::writer::Outcome;
 
 pub(super) async fn api_key(
     session: &mut Session,
     secret_id: &SecretId,
-) -> Result<Option<(ApiKey, Account)>, StoreError> {
+) -> Result<Option<FoundKey>, StoreError> {
     let select = query(
-        "SELECT api_key.*, account.name, account.blocked
-         FROM api_key JOIN account USING (app_id) WHERE secret_id = ?1",
+        "SELECT api_key.*, account.name, account.blocked,
+             maintenance.since AS under_since, maintenance.message AS under_message
+         FROM api_key JOIN account USING (app_id) LEFT JOIN maintenance
+         WHERE secret_id = ?1",
     );
     let row = session.row(select.bind(secret_id.as_str())).await?;
-    row.map(|row| Ok((load_api_key(&row)?, load_account(&row)?))).transpose()
+    row.map(|row| {
+        Ok(FoundKey {
+            key: load_api_key(&row)?,
+            account: load_account(&row)?,
+            maintenance: load_maintenance(&row)?,
+        })
+    })
+    .transpose()
 }
 
 pub(super) async fn accounts(session: &mut Session) -> Result<Vec<Account>, StoreError> {
@@ -81,8 +93,8 @@ pub(super) async fn insert_api_key(
     key: &ApiKey,
 ) -> Result<bool, StoreError> {
     let insert = "INSERT INTO api_key (secret_id, encrypted_secret, app_id, uin, admin, actions,
-             token_hash, expires, disabled, created, mac)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING";
+             token_hash, expires, disabled, created, mac, devices, maker)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT DO NOTHING";
     Ok(session.run(api_key_values(insert, key)?).await? == 1)
 }
 
@@ -92,9 +104,41 @@ pub(super) async fn update_api_key(
     key: &ApiKey,
 ) -> Result<bool, StoreError> {
     let update = "UPDATE api_key SET encrypted_secret = ?2, app_id = ?3, uin = ?4, admin = ?5,
-             actions = ?6, token_hash = ?7, expires = ?8, disabled = ?9, created = ?10, mac = ?11
+             actions = ?6, token_hash = ?7, expires = ?8, disabled = ?9, created = ?10, mac = ?11,
+             devices = ?12, maker = ?13
          WHERE secret_id = ?1";
     Ok(session.run(api_key_values(update, key)?).await? == 1)
+}
+
+/// Whether a key may still make others: it is there and enabled.
+pub(super) async fn key_enabled(
+    session: &mut Session,
+    secret_id: &SecretId,
+) -> Result<bool, StoreError> {
+    let select = query("SELECT 1 FROM api_key WHERE secret_id = ?1 AND NOT disabled");
+    Ok(session.row(select.bind(secret_id.as_str())).await?.is_some())
+}
+
+/// Forgets the temporary keys that this one made.
+pub(super) async fn delete_made_by(
+    session: &mut Session,
+    maker: &SecretId,
+) -> Result<(), StoreError> {
+    session.run(query("DELETE FROM api_key WHERE maker = ?1").bind(maker.as_str())).await?;
+    Ok(())
+}
+
+/// Forgets at most so many temporary keys that expired by then.
+pub(super) async fn prune_api_keys(
+    session: &mut Session,
+    expired: Timestamp,
+    limit: u32,
+) -> Result<Outcome<u64>, StoreError> {
+    let delete = query(
+        "DELETE FROM api_key WHERE secret_id IN
+         (SELECT secret_id FROM api_key WHERE expires <= ?1 ORDER BY expires LIMIT ?2)",
+    );
+    Ok(Outcome::Keep(session.run(delete.bind(time(expired)).bind(limit)).await?))
 }
 
 /// False when the hash is taken.
@@ -139,6 +183,7 @@ fn api_key_values<'q>(
     key: &'q ApiKey,
 ) -> Result<super::session::Query<'q>, StoreError> {
     let actions = key.scope.actions.as_ref().map(serde_json::to_string).transpose();
+    let devices = key.scope.devices.as_ref().map(scope::save).transpose()?;
     let values = query(sql)
         .bind(key.secret_id.as_str())
         .bind(key.encrypted_secret.as_slice())
@@ -150,7 +195,9 @@ fn api_key_values<'q>(
         .bind(key.expires.map(time))
         .bind(key.disabled)
         .bind(time(key.created))
-        .bind(key.mac.as_slice());
+        .bind(key.mac.as_slice())
+        .bind(devices)
+        .bind(key.maker.as_ref().map(|maker| maker.as_str()));
     Ok(values)
 }
 
@@ -165,6 +212,7 @@ fn load_account(row: &SqliteRow) -> Result<Account, StoreError> {
 fn load_api_key(row: &SqliteRow) -> Result<ApiKey, StoreError> {
     let actions: Option<String> = read_optional(row, "actions")?;
     let actions = actions.map(|actions| serde_json::from_str(&actions)).transpose();
+    let devices: Option<String> = read_optional(row, "devices")?;
     Ok(ApiKey {
         secret_id: read(row, "secret_id")?,
         encrypted_secret: read(row, "encrypted_secret")?,
@@ -173,9 +221,11 @@ fn load_api_key(row: &SqliteRow) -> Result<ApiKey, StoreError> {
         scope: Scope {
             admin: read(row, "admin")?,
             actions: actions.map_err(|_| StoreError::Corrupt("actions"))?,
+            devices: devices.map(|devices| scope::load(&devices)).transpose()?,
         },
         token_hash: read_optional(row, "token_hash")?,
         expires: read_optional(row, "expires")?,
+        maker: read_optional(row, "maker")?,
         disabled: read(row, "disabled")?,
         created: read(row, "created")?,
         mac: read(row, "mac")?,

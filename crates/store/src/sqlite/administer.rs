@@ -2,17 +2,20 @@
 
 use opencpm_domain::InstanceId;
 use opencpm_operations::port::{AdminChange, Administered, Change, StoreError};
-use opencpm_operations::row::{AttributeChanges, DeviceAuthority, EnrolmentToken, JobChange};
+use opencpm_operations::row::{
+    ApiKey, AttributeChanges, DeviceAuthority, EnrolmentToken, JobChange,
+};
 use sqlx::query;
 
 use super::account::{
-    account_exists, insert_account, insert_api_key, insert_audit, insert_enrolment_token,
-    update_account, update_api_key,
+    account_exists, delete_made_by, insert_account, insert_api_key, insert_audit,
+    insert_enrolment_token, key_enabled, update_account, update_api_key,
 };
 use super::column::number;
 use super::device::device_in_any_account;
 use super::device_write::{device_exists, insert_device, update_attributes};
 use super::job_change::{change_all, has_open_job};
+use super::maintenance;
 use super::replay::remember;
 use super::session::Session;
 use super::writer::Outcome;
@@ -41,15 +44,8 @@ async fn apply(session: &mut Session, change: &Change) -> Result<Administered, S
         Change::ModifyAccount(account) => {
             Ok(done_or(Missing, update_account(session, account).await?))
         }
-        Change::CreateApiKey(key) => match account_exists(session, key.app_id).await? {
-            true => Ok(done_or(Exists, insert_api_key(session, key).await?)),
-            false => Ok(Missing),
-        },
-        Change::ModifyApiKey(key) => {
-            let found =
-                account_exists(session, key.app_id).await? && update_api_key(session, key).await?;
-            Ok(done_or(Missing, found))
-        }
+        Change::CreateApiKey(key) => create_key(session, key).await,
+        Change::ModifyApiKey(key) => Ok(done_or(Missing, modify_key(session, key).await?)),
         Change::CreateDevice(device) => {
             match account_exists(session, device.authority.account).await? {
                 true => Ok(done_or(Exists, insert_device(session, device).await?)),
@@ -63,6 +59,14 @@ async fn apply(session: &mut Session, change: &Change) -> Result<Administered, S
             Ok(done_or(Missing, modify_authority(session, authority, signature, jobs).await?))
         }
         Change::CreateEnrolmentToken(token) => create_token(session, token).await,
+        Change::BeginMaintenance(begun) => {
+            maintenance::begin(session, begun).await?;
+            Ok(Administered::Done)
+        }
+        Change::EndMaintenance => {
+            maintenance::end(session).await?;
+            Ok(Administered::Done)
+        }
     }
 }
 
@@ -80,6 +84,28 @@ async fn modify_attributes(
     let mut attributes = device.attributes;
     changes.clone().apply(&mut attributes);
     update_attributes(session, instance, &attributes).await
+}
+
+async fn create_key(session: &mut Session, key: &ApiKey) -> Result<Administered, StoreError> {
+    let maker_enabled = match &key.maker {
+        Some(maker) => key_enabled(session, maker).await?,
+        None => true,
+    };
+    if !maker_enabled || !account_exists(session, key.app_id).await? {
+        return Ok(Administered::Missing);
+    }
+    Ok(done_or(Administered::Exists, insert_api_key(session, key).await?))
+}
+
+/// What a disabled key made ends with it.
+async fn modify_key(session: &mut Session, key: &ApiKey) -> Result<bool, StoreError> {
+    if !account_exists(session, key.app_id).await? || !update_api_key(session, key).await? {
+        return Ok(false);
+    }
+    if key.disabled {
+        delete_made_by(session, &key.secret_id).await?;
+    }
+    Ok(true)
 }
 
 /// The identity must still be the one that was signed, every job as it was read, and a retired

@@ -21,24 +21,17 @@ use super::gateway::fence;
 use super::session::Session;
 use super::writer::Outcome;
 
-/// A device with its lease and whether it has an open job, and its tags where they are asked for;
-/// conditions follow.
+/// A device with its lease, its tags and whether it has an open job; conditions follow.
 macro_rules! select_device {
-    (with_tags $conditions:literal) => {
-        select_device!(
-            ", (SELECT json_group_array(json_array(key, value) ORDER BY key, value)
-                FROM device_tag AS tag
-                WHERE tag.account = device.account AND tag.instance = device.instance) AS tags ",
-            $conditions
-        )
-    };
-    ($more:literal, $conditions:literal) => {
+    ($conditions:literal) => {
         concat!(
             "SELECT device.*, gateway.until AS lease_until,
                  EXISTS (SELECT 1 FROM job WHERE job.instance = device.instance AND status = 4)
-                     AS has_open_job",
-            $more,
-            " FROM device LEFT JOIN gateway ON gateway.id = device.gateway ",
+                     AS has_open_job,
+                 (SELECT json_group_array(json_array(key, value) ORDER BY key, value)
+                  FROM device_tag AS tag
+                  WHERE tag.account = device.account AND tag.instance = device.instance) AS tags
+             FROM device LEFT JOIN gateway ON gateway.id = device.gateway ",
             $conditions
         )
     };
@@ -51,7 +44,7 @@ pub(super) async fn reset_candidates(
     now: Timestamp,
 ) -> Result<ResetCandidates, StoreError> {
     let ids: Vec<_> = instances.iter().map(InstanceId::as_str).collect();
-    let devices = select_device!("", "WHERE device.instance IN (SELECT value FROM json_each(?1))");
+    let devices = select_device!("WHERE device.instance IN (SELECT value FROM json_each(?1))");
     let devices = session.read_each(query(devices).bind(json(&ids)?), load_candidate).await?;
     let general = query(
         "SELECT (SELECT max(id) FROM task) AS last_task,
@@ -85,7 +78,7 @@ pub(super) async fn device_of_identity(
     session: &mut Session,
     key: &VerifyingKey,
 ) -> Result<Option<Device>, StoreError> {
-    let select = query(select_device!(with_tags "WHERE device.identity_key = ?1"));
+    let select = query(select_device!("WHERE device.identity_key = ?1"));
     let row = session.row(select.bind(key.as_bytes().as_slice())).await?;
     row.as_ref().map(load_device).transpose()
 }
@@ -94,7 +87,7 @@ pub(super) async fn device_in_any_account(
     session: &mut Session,
     instance: &InstanceId,
 ) -> Result<Option<Device>, StoreError> {
-    let select = query(select_device!(with_tags "WHERE device.instance = ?1"));
+    let select = query(select_device!("WHERE device.instance = ?1"));
     let row = session.row(select.bind(instance.as_str())).await?;
     row.as_ref().map(load_device).transpose()
 }
@@ -199,10 +192,11 @@ fn load_candidate(row: &SqliteRow) -> Result<ResetCandidate, StoreError> {
         sealing: load_sealing(row)?,
         highest_sequence: read(row, "highest_sequence")?,
         connection: load_connection(row)?,
+        tags: load_tags(row)?,
     })
 }
 
-/// Reads what [`select_device`] selects with tags.
+/// Reads what [`select_device`] selects.
 pub(super) fn load_device(row: &SqliteRow) -> Result<Device, StoreError> {
     Ok(Device {
         authority: load_authority(row)?,

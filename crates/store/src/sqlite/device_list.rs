@@ -7,6 +7,7 @@ use sqlx::{QueryBuilder, Sqlite};
 
 use super::column::{json, number, read, time};
 use super::device::{load_device, select_device};
+use super::scope::push_within;
 use super::session::Session;
 
 pub(super) async fn devices(
@@ -45,7 +46,7 @@ fn count(before: &str, query: &DeviceQuery) -> Result<Sql, StoreError> {
 
 fn page(before: &str, query: &DeviceQuery) -> Result<Sql, StoreError> {
     let mut sql = QueryBuilder::new(before);
-    sql.push(select_device!(with_tags ""));
+    sql.push(select_device!(""));
     push_filters(&mut sql, query)?;
     push_order(&mut sql, query.order);
     sql.push(" LIMIT ").push_bind(number(query.limit));
@@ -59,6 +60,9 @@ fn push_filters(sql: &mut Sql, query: &DeviceQuery) -> Result<(), StoreError> {
     // 0 asks for devices in service only, 1 for all.
     sql.push("WHERE device.retired <= ").push_bind(query.retired);
     push_account(sql, query)?;
+    if let Some(scope) = &query.within {
+        push_within(sql, scope)?;
+    }
 
     let numbers = |list: &[u64]| list.iter().map(|n| number(*n)).collect::<Vec<_>>();
     one_of(sql, "instance", &query.instances.iter().map(|id| id.as_str()).collect::<Vec<_>>())?;

@@ -13,8 +13,10 @@ mod enrol;
 mod gateway;
 mod job;
 mod job_change;
+mod maintenance;
 mod open;
 mod replay;
+mod scope;
 mod scrub;
 mod session;
 mod writer;
@@ -28,12 +30,12 @@ use opencpm_domain::{
 };
 use opencpm_operations::port::{
     AdminChange, Administered, Bind, Clock, Deliverable, DeliverableJob, DeploymentRow, Enrolled,
-    Enrolment, FirstStart, Store, StoreError,
+    Enrolment, FirstStart, FoundKey, Store, StoreError,
 };
 use opencpm_operations::row::{
     Acceptance, Account, ApiKey, Device, DeviceKey, DeviceQuery, EnrolmentToken, FirstUse,
-    JobChange, JobRow, LogEntry, LogQuery, NewTask, Page, ResetCandidates, Sealing, TaskRow,
-    Unique,
+    JobChange, JobRow, LogEntry, LogQuery, Maintenance, NewTask, Page, ResetCandidates, Sealing,
+    TaskRow, Unique,
 };
 use opencpm_protocol::key::VerifyingKey;
 use sqlx::sqlite::SqlitePool;
@@ -120,8 +122,12 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn api_key(&self, secret_id: &SecretId) -> Result<Option<(ApiKey, Account)>, StoreError> {
+    async fn api_key(&self, secret_id: &SecretId) -> Result<Option<FoundKey>, StoreError> {
         account::api_key(&mut self.read().await?, secret_id).await
+    }
+
+    async fn maintenance(&self) -> Result<Option<Maintenance>, StoreError> {
+        maintenance::maintenance(&mut self.read().await?).await
     }
 
     async fn accounts(&self) -> Result<Vec<Account>, StoreError> {
@@ -130,6 +136,10 @@ impl Store for SqliteStore {
 
     async fn api_keys(&self, account: Option<AppId>) -> Result<Vec<ApiKey>, StoreError> {
         account::api_keys(&mut self.read().await?, account).await
+    }
+
+    async fn prune_api_keys(&self, expired: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.writer.write(move |s| Box::pin(account::prune_api_keys(s, expired, limit))).await
     }
 
     async fn enrolment_token(&self, hash: &[u8; 32]) -> Result<Option<EnrolmentToken>, StoreError> {

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use opencpm_domain::{DeviceStatus, Generation, InstanceId, JobState, OperateStatus, Sequence};
 use opencpm_operations::port::{Administered, Change};
-use opencpm_operations::row::{Acceptance, FirstUse, NewTask};
+use opencpm_operations::row::{Acceptance, AttributeChanges, DeviceScope, FirstUse, NewTask, Tag};
 
-use super::world::{GATEWAY, World, app, fingerprint, fleet, hello, id, new_task, nonce, span};
+use super::world::{
+    GATEWAY, World, app, fingerprint, fleet, hello, id, new_task, nonce, span, tag_filter,
+};
 
 pub(crate) async fn a_batch_is_written_with_all_of_its_jobs(world: &mut World) {
     let ids = world.devices(&["cpm-1", "cpm-2"]).await;
@@ -85,6 +87,27 @@ async fn changed_by_an_administrator(world: &World, instance: &InstanceId) {
     world.store.bind(GATEWAY, vec![hello(instance)]).await.unwrap();
     let task = world.task(100, std::slice::from_ref(instance)).await;
     assert_eq!(world.store.accept(task.into()).await.unwrap(), refused);
+}
+
+pub(crate) async fn a_device_that_lost_its_tag_meanwhile_is_named(world: &mut World) {
+    let ids = world.devices(&["cpm-1", "cpm-2"]).await;
+    let tags = |tags: &[(&str, &str)]| {
+        let tags = tags.iter().map(|(k, v)| Tag { key: (*k).into(), value: (*v).into() });
+        let changes = AttributeChanges { tags: Some(tags.collect()), ..<_>::default() };
+        Change::ModifyAttributes(ids[1].clone(), Box::new(changes))
+    };
+    let mut task = world.task(100, &ids).await;
+    task.within = Some(DeviceScope {
+        instances: [ids[0].clone()].into(),
+        tags: vec![tag_filter("role", &["db"]), tag_filter("ours", &[])],
+    });
+    for outside in [tags(&[]), tags(&[("role", "web"), ("db", "role")])] {
+        world.administer(outside).await;
+        let refused = world.store.accept(task.clone().into()).await.unwrap();
+        assert_eq!(refused, Acceptance::Changed(vec![ids[1].clone()]));
+    }
+    world.administer(tags(&[("role", "web"), ("ours", "yes")])).await;
+    assert_eq!(world.store.accept(task.into()).await.unwrap(), Acceptance::Accepted);
 }
 
 pub(crate) async fn a_device_has_one_open_job_even_when_many_ask_at_once(world: &mut World) {

@@ -1,12 +1,14 @@
 //! Accounts, keys, tokens and devices are changed with an audit entry, or not at all.
 
+use std::sync::Arc;
+
 use opencpm_domain::{
     DeviceStatus, Ending, Generation, MaintainStatus, OperateStatus, PayMode, Timestamp,
 };
-use opencpm_operations::port::{AdminChange, Administered, Change};
+use opencpm_operations::port::{AdminChange, Administered, Change, FoundKey, Store};
 use opencpm_operations::row::{
-    AttributeChanges, Attributes, Connection, Device, DeviceAuthority, FirstUse, JobChange, Tag,
-    Unique,
+    AttributeChanges, Attributes, Connection, Device, DeviceAuthority, FirstUse, JobChange,
+    Maintenance, Tag, Unique,
 };
 
 use super::world::{
@@ -39,7 +41,8 @@ pub(crate) async fn keys_are_read_with_their_account(world: &mut World) {
     blocked.blocked = true;
     world.administer(Change::ModifyAccount(blocked.clone())).await;
     let found = world.store.api_key(&secret_id("AKID1")).await.unwrap();
-    assert_eq!(found, Some((api_key("AKID1", 1), blocked)));
+    let key = api_key("AKID1", 1);
+    assert_eq!(found, Some(FoundKey { key, account: blocked, maintenance: None }));
     assert_eq!(world.store.api_key(&secret_id("AKID2")).await.unwrap(), None);
 }
 
@@ -115,6 +118,72 @@ pub(crate) async fn keys_are_listed_of_one_account_or_of_all(world: &mut World) 
     assert_eq!(all, [api_key("AKID1", 1), changed.clone()]);
     assert_eq!(world.store.api_keys(Some(app(2))).await.unwrap(), [changed]);
     assert_eq!(world.store.api_keys(Some(app(3))).await.unwrap(), []);
+}
+
+pub(crate) async fn a_temporary_key_ends_with_its_maker(world: &mut World) {
+    let mut maker = api_key("AKID1", 1);
+    let made = |name: &str, by: &str| {
+        let mut key = api_key(name, 1);
+        key.maker = Some(secret_id(by));
+        key
+    };
+    let orphan = Change::CreateApiKey(made("AKID2", "AKID9"));
+    assert_eq!(world.administer(orphan).await, Administered::Missing);
+    let other = api_key("AKID2", 1);
+    let new = [other.clone(), made("AKID3", "AKID1"), made("AKID4", "AKID2")];
+    for key in new {
+        assert_eq!(world.administer(Change::CreateApiKey(key)).await, Administered::Done);
+    }
+    let found = world.store.api_key(&secret_id("AKID3")).await.unwrap();
+    assert_eq!(found.unwrap().key, made("AKID3", "AKID1"));
+    maker.disabled = true;
+    assert_eq!(world.administer(Change::ModifyApiKey(maker.clone())).await, Administered::Done);
+    let left = [maker, other, made("AKID4", "AKID2")];
+    assert_eq!(world.store.api_keys(None).await.unwrap(), left);
+    let late = Change::CreateApiKey(made("AKID5", "AKID1"));
+    assert_eq!(world.administer(late).await, Administered::Missing);
+}
+
+pub(crate) async fn keys_that_expired_are_forgotten_a_few_at_a_time(world: &mut World) {
+    for (name, expires) in [("AKID2", 30), ("AKID3", 10), ("AKID4", 20)] {
+        let mut key = api_key(name, 1);
+        key.expires = Some(Timestamp::from_secs(expires));
+        world.administer(Change::CreateApiKey(key)).await;
+    }
+    let mut lasting = api_key("AKID5", 1);
+    lasting.expires = None;
+    world.administer(Change::CreateApiKey(lasting)).await;
+    let until = Timestamp::from_secs(20);
+    for forgotten in [1, 1, 0] {
+        assert_eq!(world.store.prune_api_keys(until, 1).await.unwrap(), forgotten);
+    }
+    let left = world.store.api_keys(None).await.unwrap();
+    let left: Vec<_> = left.iter().map(|key| key.secret_id.as_str()).collect();
+    assert_eq!(left, ["AKID1", "AKID2", "AKID5"]);
+}
+
+pub(crate) async fn maintenance_is_told_with_each_key_until_it_ends(world: &mut World) {
+    let told = async |store: &Arc<dyn Store>| {
+        let found = store.api_key(&secret_id("AKID1")).await.unwrap().unwrap();
+        assert_eq!(store.maintenance().await.unwrap(), found.maintenance);
+        found.maintenance
+    };
+    assert_eq!(told(&world.store).await, None);
+    let begun = |secs, message: &str| Maintenance {
+        since: Timestamp::from_secs(secs),
+        message: message.into(),
+    };
+    for (again, message) in [(10, "until noon"), (20, "")] {
+        let change = Change::BeginMaintenance(begun(again, message));
+        assert_eq!(world.administer(change).await, Administered::Done);
+        assert_eq!(told(&world.store).await, Some(begun(10, message)));
+        world.reopen().await;
+    }
+    assert_eq!(told(&world.store).await, Some(begun(10, "")));
+    for _ in 0..2 {
+        assert_eq!(world.administer(Change::EndMaintenance).await, Administered::Done);
+        assert_eq!(told(&world.store).await, None);
+    }
 }
 
 pub(crate) async fn attributes_are_read_as_they_were_written(world: &mut World) {

@@ -3,12 +3,13 @@
 use opencpm_domain::{DeviceStatus, Timestamp};
 use opencpm_operations::port::{Administered, Change};
 use opencpm_operations::row::{
-    AttributeChanges, Attributes, Device, DeviceOrder, DeviceQuery, DeviceSort,
+    AttributeChanges, Attributes, Device, DeviceOrder, DeviceQuery, DeviceScope, DeviceSort, Tag,
+    TagFilter,
 };
 
 use super::administration::{ahead, unusual_attributes};
 use super::device_filters;
-use super::world::{World, account, app, id};
+use super::world::{World, account, app, id, tag_filter};
 
 async fn add(world: &World, instance: &str, attributes: Attributes) {
     let mut device = ahead(instance);
@@ -82,6 +83,37 @@ pub(crate) async fn names_and_addresses_are_found_by_a_part(world: &mut World) {
     assert_eq!(found(world, ip("113.7")).await, ids(&["cpm-2"]));
     assert_eq!(found(world, ip("10.0")).await, ids(&["cpm-1", "cpm-2"]));
     assert_eq!(found(world, ip("1203")).await, ids(&[]));
+}
+
+pub(crate) async fn a_scope_shows_what_it_lists_and_what_carries_one_of_its_tags(
+    world: &mut World,
+) {
+    let tagged = |tags: &[(&str, &str)]| Attributes {
+        tags: tags.iter().map(|(k, v)| Tag { key: (*k).into(), value: (*v).into() }).collect(),
+        ..Attributes::default()
+    };
+    add(world, "cpm-1", tagged(&[])).await;
+    add(world, "cpm-2", tagged(&[("role", "db"), ("site", "'a\"")])).await;
+    add(world, "cpm-3", tagged(&[("role", "web")])).await;
+    add(world, "cpm-4", tagged(&[("site", "b"), ("db", "role")])).await;
+    let within = |instances: &[&str], tags: &[TagFilter]| DeviceQuery {
+        within: Some(DeviceScope {
+            instances: instances.iter().map(|text| id(text)).collect(),
+            tags: tags.to_vec(),
+        }),
+        ..all()
+    };
+    let role = tag_filter("role", &["db"]);
+    assert_eq!(found(world, within(&["cpm-1"], &[])).await, ids(&["cpm-1"]));
+    let both = within(&["cpm-1", "cpm-9"], std::slice::from_ref(&role));
+    assert_eq!(found(world, both.clone()).await, ids(&["cpm-1", "cpm-2"]));
+    let any_role = within(&[], &[tag_filter("role", &[])]);
+    assert_eq!(found(world, any_role).await, ids(&["cpm-2", "cpm-3"]));
+    let several = within(&[], &[tag_filter("role", &["web", "x"]), tag_filter("site", &["'a\""])]);
+    assert_eq!(found(world, several).await, ids(&["cpm-2", "cpm-3"]));
+    assert_eq!(found(world, within(&[], &[])).await, ids(&[]));
+    let asked = DeviceQuery { instances: vec![id("cpm-2"), id("cpm-3")], ..both };
+    assert_eq!(found(world, asked).await, ids(&["cpm-2"]));
 }
 
 pub(crate) async fn ties_are_broken_by_id(world: &mut World) {

@@ -28,6 +28,7 @@ macro_rules! suite {
                 a_batch_is_written_with_all_of_its_jobs
                 a_changed_device_refuses_the_whole_batch_and_is_named
                 every_condition_of_a_device_is_checked_again
+                a_device_that_lost_its_tag_meanwhile_is_named
                 a_device_has_one_open_job_even_when_many_ask_at_once
                 a_device_can_be_reset_again_after_its_job_ended
                 a_nonce_is_used_once
@@ -45,6 +46,9 @@ macro_rules! suite {
                 what_is_missing_is_not_changed
                 a_replayed_request_changes_nothing
                 keys_are_listed_of_one_account_or_of_all
+                a_temporary_key_ends_with_its_maker
+                keys_that_expired_are_forgotten_a_few_at_a_time
+                maintenance_is_told_with_each_key_until_it_ends
                 attributes_are_read_as_they_were_written
                 of_two_changes_at_once_neither_undoes_the_other
                 a_retired_device_keeps_no_open_job
@@ -57,6 +61,7 @@ macro_rules! suite {
             device_lists:
                 filters_are_joined_and_pages_follow_each_other
                 names_and_addresses_are_found_by_a_part
+                a_scope_shows_what_it_lists_and_what_carries_one_of_its_tags
                 ties_are_broken_by_id
                 every_order_is_total_and_pages_follow_each_other
                 changes_of_what_is_not_sorted_by_move_no_device

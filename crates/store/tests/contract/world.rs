@@ -14,8 +14,8 @@ use opencpm_operations::port::{
 };
 use opencpm_operations::row::{
     Acceptance, Account, ApiKey, Attributes, AuditEntry, Binding, Connection, Device,
-    DeviceAuthority, DeviceKey, DeviceQuery, EnrolmentToken, Expected, Fingerprint, Identity,
-    JobChange, JobRow, NewJob, NewTask, Scope, Sealing, Unique, UsedNonce,
+    DeviceAuthority, DeviceKey, DeviceQuery, DeviceScope, EnrolmentToken, Expected, Fingerprint,
+    Identity, JobChange, JobRow, NewJob, NewTask, Scope, Sealing, TagFilter, Unique, UsedNonce,
 };
 use opencpm_protocol::key::{KeyId, VerifyingKey};
 use opencpm_protocol::seal::{SealedJob, Verb};
@@ -175,13 +175,26 @@ pub(crate) fn api_key(text: &str, owner: u64) -> ApiKey {
         encrypted_secret: vec![1, 2, 3],
         app_id: app(owner),
         uin: Uin::parse("100000000001").unwrap(),
-        scope: Scope { admin: false, actions: Some(vec!["ResetDevicePasswd".into()]) },
+        scope: Scope {
+            admin: false,
+            actions: Some(vec!["ResetDevicePasswd".into()]),
+            devices: Some(DeviceScope {
+                instances: [id("cpm-1")].into(),
+                tags: vec![tag_filter("role", &["db", "数据"]), tag_filter("any", &[])],
+            }),
+        },
         token_hash: Some([5; 32]),
         expires: Some(Timestamp::from_secs(2_000_000_000)),
+        maker: None,
         disabled: false,
         created: Timestamp::from_secs(1_600_000_000),
         mac: [6; 32],
     }
+}
+
+pub(crate) fn tag_filter(key: &str, values: &[&str]) -> TagFilter {
+    let values = values.iter().map(|value| (*value).to_owned()).collect();
+    TagFilter { key: key.into(), values }
 }
 
 pub(crate) fn audit(at: Timestamp, action: &str) -> AuditEntry {
@@ -337,6 +350,7 @@ pub(crate) async fn new_task(
         uin: Uin::parse("100000000001").unwrap(),
         created: now,
         deadline: now + span(120),
+        within: None,
         unique: None,
         jobs: jobs.collect(),
     }
