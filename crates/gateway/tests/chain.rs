@@ -104,6 +104,7 @@ impl Deployment {
             settings: Settings { gateways: vec!["localhost:1".to_owned()], ..Settings::default() },
             proofs: Default::default(),
             cores: Default::default(),
+            room: Default::default(),
             quotas: Default::default(),
         });
         let caller = known_key(&api, &key.secret_id).await.unwrap().caller;

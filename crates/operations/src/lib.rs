@@ -36,5 +36,6 @@ mod refusal;
 pub mod report_proof;
 pub mod reset_check;
 pub mod role;
+pub mod room;
 pub mod row;
 pub mod seal_jobs;

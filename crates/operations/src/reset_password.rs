@@ -55,6 +55,7 @@ async fn accept(
     caller: &Caller,
     request: ResetPassword,
 ) -> Result<TaskId, Refusal> {
+    let _room = role.room.take(request.instances.len()).await;
     let (targets, last_task) = targets(role, caller, &request.instances).await?;
     role.queue.check().await.map_err(queue_refusal)?;
     let now = role.clock.now();

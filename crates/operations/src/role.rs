@@ -12,6 +12,7 @@ use crate::cores::Cores;
 use crate::port::{Clock, DeploymentRow, Keys, Queue, Random, Store};
 use crate::quotas::Quotas;
 use crate::report_proof::Proofs;
+use crate::room::Room;
 
 /// Accepts requests. The only role that holds the deployment's secret keys.
 pub struct ApiRole {
@@ -33,6 +34,8 @@ pub struct ApiRole {
     pub proofs: Proofs,
     /// For heavy work.
     pub cores: Cores,
+    /// For large requests.
+    pub room: Room,
     /// How many requests each key may make.
     pub quotas: Quotas,
 }

@@ -10,6 +10,7 @@ use opencpm_operations::port::{Clock, Queue, Random, Store};
 use opencpm_operations::quotas::{QuotaSettings, Quotas};
 use opencpm_operations::report_proof::Proofs;
 use opencpm_operations::role::{ApiRole, GatewayRole, Settings, Trust};
+use opencpm_operations::room::Room;
 use opencpm_queue::EmbeddedQueue;
 use opencpm_store::SqliteStore;
 use tokio::net::TcpListener;
@@ -216,6 +217,7 @@ impl Shared {
             settings: self.settings.clone(),
             proofs: Proofs::default(),
             cores: Cores::default(),
+            room: Room::default(),
             quotas: Quotas::new(self.quotas.clone()),
         }
     }

@@ -9,7 +9,6 @@ use serde::Serialize;
 use sqlx::query;
 
 use super::column::{json_of, number, read, time};
-use super::device::raise_sequences;
 use super::replay::remember;
 use super::scope::{self, within};
 use super::session::Session;
@@ -27,15 +26,38 @@ pub(super) async fn accept(
     if !insert_task(session, &task).await? {
         return Ok(Outcome::Undo(Acceptance::IdTaken));
     }
-    let jobs = json_of(task.jobs.iter().map(JobLine::new))?;
-    let changed = changed_devices(session, &task, &jobs).await?;
+    lay_out(session, &task).await?;
+    let changed = changed_devices(session, &task).await?;
     if !changed.is_empty() {
         return Ok(Outcome::Undo(Acceptance::Changed(changed)));
     }
-    insert_jobs(session, &task, &jobs).await?;
-    insert_sealed(session, &jobs).await?;
-    raise_sequences(session, task.jobs.iter().map(|job| (&job.instance, job.sequence))).await?;
+    insert_jobs(session, &task).await?;
+    insert_sealed(session, &task).await?;
+    raise_sequences(session).await?;
+    session.run(query("DELETE FROM temp.incoming")).await?;
     Ok(Outcome::Keep(Acceptance::Accepted))
+}
+
+/// Lays the jobs out in a table of this connection, in memory: read from JSON once, not once for
+/// each of the statements that need them. It is empty outside of an acceptance.
+async fn lay_out(session: &mut Session, task: &NewTask) -> Result<(), StoreError> {
+    let table = query(
+        "CREATE TEMP TABLE IF NOT EXISTS incoming (
+             position INTEGER PRIMARY KEY, id, instance, sequence, identity_generation,
+             sealing_generation, verb, issued_at, not_after, authority, enc, ciphertext, mac,
+             gateway, epoch, highest_sequence)",
+    );
+    session.run(table).await?;
+    let insert = query(
+        "INSERT INTO temp.incoming
+         SELECT key, unhex(value ->> 0), value ->> 1, value ->> 2, value ->> 3, value ->> 4,
+             value ->> 5, value ->> 6, value ->> 7, unhex(value ->> 8), unhex(value ->> 9),
+             unhex(value ->> 10), unhex(value ->> 11), unhex(value ->> 12), value ->> 13,
+             value ->> 14
+         FROM json_each(?1)",
+    );
+    session.run(insert.bind(json_of(task.jobs.iter().map(line))?)).await?;
+    Ok(())
 }
 
 async fn insert_task(session: &mut Session, task: &NewTask) -> Result<bool, StoreError> {
@@ -57,31 +79,28 @@ async fn insert_task(session: &mut Session, task: &NewTask) -> Result<bool, Stor
 async fn changed_devices(
     session: &mut Session,
     task: &NewTask,
-    jobs: &Arc<str>,
 ) -> Result<Vec<InstanceId>, StoreError> {
     let own = task.within.as_ref().map(scope::lines).transpose()?;
     let select = query(concat!(
-        "SELECT job.value ->> 'instance' AS instance
-         FROM json_each(?1) AS job LEFT JOIN device
-             ON device.instance = job.value ->> 'instance'
-            AND device.account = ?2
-            AND device.device_status = ?3
-            AND device.operate_status = ?4
+        "SELECT new.instance FROM temp.incoming AS new LEFT JOIN device
+             ON device.instance = new.instance
+            AND device.account = ?1
+            AND device.device_status = ?2
+            AND device.operate_status = ?3
             AND NOT device.retired
             AND NOT device.quarantined
-            AND device.identity_generation = job.value ->> 'identity_generation'
-            AND device.sealing_generation = job.value ->> 'sealing_generation'
-            AND device.gateway = unhex(job.value ->> 'gateway')
-            AND device.epoch = job.value ->> 'epoch'
-            AND device.highest_sequence = job.value ->> 'highest_sequence'
+            AND device.identity_generation = new.identity_generation
+            AND device.sealing_generation = new.sealing_generation
+            AND device.gateway = new.gateway
+            AND device.epoch = new.epoch
+            AND device.highest_sequence = new.highest_sequence
             AND NOT EXISTS (SELECT 1 FROM job AS open
                             WHERE open.instance = device.instance AND open.status = 4)
-            AND (?5 IS NULL OR ",
-        within!("?5"),
-        ") WHERE device.instance IS NULL ORDER BY job.key",
+            AND (?4 IS NULL OR ",
+        within!("?4"),
+        ") WHERE device.instance IS NULL ORDER BY new.position",
     ));
     let select = select
-        .bind(Arc::clone(jobs))
         .bind(number(task.account.get()))
         .bind(DeviceStatus::InOperation.number())
         .bind(OperateStatus::Running.number())
@@ -89,25 +108,18 @@ async fn changed_devices(
     session.rows(select).await?.iter().map(|row| read(row, "instance")).collect()
 }
 
-async fn insert_jobs(
-    session: &mut Session,
-    task: &NewTask,
-    jobs: &Arc<str>,
-) -> Result<(), StoreError> {
+async fn insert_jobs(session: &mut Session, task: &NewTask) -> Result<(), StoreError> {
     let insert = query(
         "INSERT INTO job (id, task, position, devices, instance, account, created, sequence,
              identity_generation, sealing_generation, verb, issued_at, not_after, deadline,
              authority, mac, status, attempts, corrected, version)
-         SELECT unhex(value ->> 'job'), ?2, key, json_array_length(?1), value ->> 'instance', ?3, ?4,
-             value ->> 'sequence', value ->> 'identity_generation',
-             value ->> 'sealing_generation', value ->> 'verb', value ->> 'issued_at',
-             value ->> 'not_after', ?5, unhex(value ->> 'authority'), unhex(value ->> 'mac'),
-             4, 0, 0, 1
-         FROM json_each(?1) ORDER BY key",
+         SELECT id, ?1, position, ?2, instance, ?3, ?4, sequence, identity_generation,
+             sealing_generation, verb, issued_at, not_after, ?5, authority, mac, 4, 0, 0, 1
+         FROM temp.incoming ORDER BY position",
     );
     let insert = insert
-        .bind(Arc::clone(jobs))
         .bind(number(task.task.get()))
+        .bind(number(task.jobs.len() as u64))
         .bind(number(task.account.get()))
         .bind(time(task.created))
         .bind(time(task.deadline));
@@ -115,54 +127,43 @@ async fn insert_jobs(
     Ok(())
 }
 
-async fn insert_sealed(session: &mut Session, jobs: &Arc<str>) -> Result<(), StoreError> {
+async fn insert_sealed(session: &mut Session, task: &NewTask) -> Result<(), StoreError> {
     let insert = query(
         "INSERT INTO sealed (job, enc, ciphertext)
-         SELECT job.number, unhex(new.value ->> 'enc'), unhex(new.value ->> 'ciphertext')
-         FROM json_each(?1) AS new JOIN job ON job.id = unhex(new.value ->> 'job')
-         ORDER BY new.key",
+         SELECT job.number, new.enc, new.ciphertext FROM temp.incoming AS new
+         JOIN job ON job.task = ?1 AND job.position = new.position ORDER BY new.position",
     );
-    session.run(insert.bind(Arc::clone(jobs))).await?;
+    session.run(insert.bind(number(task.task.get()))).await?;
     Ok(())
 }
 
-#[derive(Serialize)]
-struct JobLine<'a> {
-    job: String,
-    instance: &'a str,
-    sequence: i64,
-    identity_generation: u32,
-    sealing_generation: u32,
-    verb: u8,
-    issued_at: i64,
-    not_after: i64,
-    authority: String,
-    enc: String,
-    ciphertext: String,
-    mac: String,
-    gateway: String,
-    epoch: i64,
-    highest_sequence: i64,
+/// A sequence that was given is the highest from now on.
+async fn raise_sequences(session: &mut Session) -> Result<(), StoreError> {
+    let update = query(
+        "UPDATE device SET highest_sequence = max(device.highest_sequence, new.sequence)
+         FROM temp.incoming AS new WHERE device.instance = new.instance",
+    );
+    session.run(update).await?;
+    Ok(())
 }
 
-impl<'a> JobLine<'a> {
-    fn new(new: &'a NewJob) -> Self {
-        Self {
-            job: to_hex(new.job.as_bytes()),
-            instance: new.instance.as_str(),
-            sequence: number(new.sequence.get()),
-            identity_generation: new.identity_generation.get(),
-            sealing_generation: new.sealing_generation.get(),
-            verb: new.verb.number(),
-            issued_at: time(new.issued_at),
-            not_after: time(new.not_after),
-            authority: to_hex(new.authority.as_bytes()),
-            enc: to_hex(&new.sealed.enc),
-            ciphertext: to_hex(&new.sealed.ciphertext),
-            mac: to_hex(&new.mac),
-            gateway: to_hex(new.expected.binding.gateway.as_bytes()),
-            epoch: number(new.expected.binding.epoch),
-            highest_sequence: number(new.expected.highest_sequence.get()),
-        }
-    }
+/// A job in the order of the table's columns.
+fn line(new: &NewJob) -> impl Serialize + '_ {
+    (
+        to_hex(new.job.as_bytes()),
+        new.instance.as_str(),
+        number(new.sequence.get()),
+        new.identity_generation.get(),
+        new.sealing_generation.get(),
+        new.verb.number(),
+        time(new.issued_at),
+        time(new.not_after),
+        to_hex(new.authority.as_bytes()),
+        to_hex(&new.sealed.enc),
+        to_hex(&new.sealed.ciphertext),
+        to_hex(&new.mac),
+        to_hex(new.expected.binding.gateway.as_bytes()),
+        number(new.expected.binding.epoch),
+        number(new.expected.highest_sequence.get()),
+    )
 }

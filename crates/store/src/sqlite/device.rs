@@ -1,12 +1,11 @@
 //! Devices: columns, what a reset needs to know, keys.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use opencpm_domain::{
     GatewayId, Generation, InstanceId, OperateStatus, Sequence, Timestamp, to_hex,
 };
-use opencpm_operations::port::{Clock, StoreError};
+use opencpm_operations::port::StoreError;
 use opencpm_operations::row::{
     Attributes, Binding, Connection, Device, DeviceAuthority, DeviceKey, Identity, Lease,
     ResetCandidate, ResetCandidates, Sealing, Tag,
@@ -96,9 +95,9 @@ pub(super) async fn put_sealing_keys(
     session: &mut Session,
     keys: Vec<(InstanceId, Generation, Sealing)>,
     gateway: GatewayId,
-    clock: Arc<dyn Clock>,
+    asked: Timestamp,
 ) -> Result<Outcome<Vec<InstanceId>>, StoreError> {
-    fence(session, gateway, clock.now()).await?;
+    fence(session, gateway, asked).await?;
     raise_sealing(session, &keys).await?;
     let select = query(
         "SELECT DISTINCT device.instance FROM json_each(?1) AS told

@@ -1,10 +1,12 @@
 //! Gateways: leases, and which device is connected where.
+//!
+//! A lease is judged by when the store was asked, not by when the writer came to it: a large task
+//! may keep the writer busy for longer than a lease lasts, and that is no gateway's fault.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use opencpm_domain::{GatewayId, InstanceId, Span, Timestamp, to_hex};
-use opencpm_operations::port::{Bind, Clock, StoreError};
+use opencpm_operations::port::{Bind, StoreError};
 use serde::Serialize;
 use sqlx::query;
 
@@ -16,24 +18,23 @@ pub(super) async fn renew(
     session: &mut Session,
     gateway: GatewayId,
     length: Span,
-    clock: Arc<dyn Clock>,
+    asked: Timestamp,
 ) -> Result<Outcome<bool>, StoreError> {
-    let now = clock.now();
     let upsert = query(
         "INSERT INTO gateway (id, until) VALUES (?1, ?2)
          ON CONFLICT (id) DO UPDATE SET until = excluded.until WHERE until > ?3",
     );
-    let upsert = upsert.bind(gateway.as_bytes().as_slice()).bind(time(now + length));
-    Ok(Outcome::Keep(session.run(upsert.bind(time(now))).await? == 1))
+    let upsert = upsert.bind(gateway.as_bytes().as_slice()).bind(time(asked + length));
+    Ok(Outcome::Keep(session.run(upsert.bind(time(asked))).await? == 1))
 }
 
 pub(super) async fn end(
     session: &mut Session,
     gateway: GatewayId,
-    clock: Arc<dyn Clock>,
+    asked: Timestamp,
 ) -> Result<Outcome<()>, StoreError> {
     let update = query("UPDATE gateway SET until = min(until, ?2) WHERE id = ?1");
-    let update = update.bind(gateway.as_bytes().as_slice()).bind(time(clock.now()));
+    let update = update.bind(gateway.as_bytes().as_slice()).bind(time(asked));
     session.run(update).await?;
     Ok(Outcome::Keep(()))
 }
@@ -43,7 +44,7 @@ pub(super) async fn prune(
     session: &mut Session,
     ago: Span,
     limit: u32,
-    clock: Arc<dyn Clock>,
+    asked: Timestamp,
 ) -> Result<Outcome<u64>, StoreError> {
     let delete = query(
         "DELETE FROM gateway WHERE id IN (
@@ -51,7 +52,7 @@ pub(super) async fn prune(
                 AND NOT EXISTS (SELECT 1 FROM device WHERE device.gateway = gateway.id)
              ORDER BY until LIMIT ?2)",
     );
-    let pruned = session.run(delete.bind(time(clock.now() - ago)).bind(limit)).await?;
+    let pruned = session.run(delete.bind(time(asked - ago)).bind(limit)).await?;
     Ok(Outcome::Keep(pruned))
 }
 
@@ -71,10 +72,9 @@ pub(super) async fn bind(
     session: &mut Session,
     gateway: GatewayId,
     hellos: Vec<Bind>,
-    clock: Arc<dyn Clock>,
+    asked: Timestamp,
 ) -> Result<Outcome<Vec<(InstanceId, u64)>>, StoreError> {
-    let now = clock.now();
-    fence(session, gateway, now).await?;
+    fence(session, gateway, asked).await?;
     let latest: BTreeMap<_, _> = hellos.iter().map(|hello| (&hello.instance, hello)).collect();
     let lines: Vec<_> = latest.into_values().map(HelloLine::new).collect();
     let update = query(
@@ -94,7 +94,7 @@ pub(super) async fn bind(
            AND NOT device.retired
          RETURNING device.instance, device.epoch",
     );
-    let update = update.bind(json(&lines)?).bind(gateway.as_bytes().as_slice()).bind(time(now));
+    let update = update.bind(json(&lines)?).bind(gateway.as_bytes().as_slice()).bind(time(asked));
     let rows = session.rows(update).await?;
     let bound = rows.iter().map(|row| Ok((read(row, "instance")?, read(row, "epoch")?)));
     Ok(Outcome::Keep(bound.collect::<Result<_, StoreError>>()?))
@@ -111,12 +111,12 @@ pub(super) async fn unbind(
     session: &mut Session,
     gateway: GatewayId,
     connections: Vec<(InstanceId, u64)>,
-    clock: Arc<dyn Clock>,
+    asked: Timestamp,
 ) -> Result<Outcome<()>, StoreError> {
     let lines: Vec<_> =
         connections.iter().map(|(id, epoch)| (id.as_str(), number(*epoch))).collect();
     let update = query(UNBIND).bind(json(&lines)?).bind(gateway.as_bytes().as_slice());
-    session.run(update.bind(time(clock.now()))).await?;
+    session.run(update.bind(time(asked))).await?;
     Ok(Outcome::Keep(()))
 }
 

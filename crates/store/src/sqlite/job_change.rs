@@ -1,10 +1,9 @@
 //! Changes of job states, and what they change on devices, in one commit.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use opencpm_domain::{GatewayId, InstanceId, JobId, JobState, to_hex};
-use opencpm_operations::port::{Clock, StoreError};
+use opencpm_domain::{GatewayId, InstanceId, JobId, JobState, Timestamp, to_hex};
+use opencpm_operations::port::StoreError;
 use opencpm_operations::row::JobChange;
 use serde::Serialize;
 use sqlx::query;
@@ -19,10 +18,10 @@ pub(super) async fn change_fenced(
     session: &mut Session,
     changes: Vec<JobChange>,
     gateway: Option<GatewayId>,
-    clock: Arc<dyn Clock>,
+    asked: Timestamp,
 ) -> Result<Outcome<Vec<JobId>>, StoreError> {
     if let Some(gateway) = gateway {
-        fence(session, gateway, clock.now()).await?;
+        fence(session, gateway, asked).await?;
     }
     change(session, &changes).await.map(Outcome::Keep)
 }

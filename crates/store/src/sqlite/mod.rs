@@ -186,8 +186,8 @@ impl Store for SqliteStore {
         keys: Vec<(InstanceId, Generation, Sealing)>,
         fence: GatewayId,
     ) -> Result<Vec<InstanceId>, StoreError> {
-        let clock = Arc::clone(&self.clock);
-        self.writer.write(move |s| Box::pin(device::put_sealing_keys(s, keys, fence, clock))).await
+        let asked = self.now();
+        self.writer.write(move |s| Box::pin(device::put_sealing_keys(s, keys, fence, asked))).await
     }
 
     async fn accept(&self, task: Arc<NewTask>) -> Result<Acceptance, StoreError> {
@@ -232,9 +232,9 @@ impl Store for SqliteStore {
         changes: Vec<JobChange>,
         fence: Option<GatewayId>,
     ) -> Result<Vec<JobId>, StoreError> {
-        let clock = Arc::clone(&self.clock);
+        let asked = self.now();
         self.writer
-            .write(move |s| Box::pin(job_change::change_fenced(s, changes, fence, clock)))
+            .write(move |s| Box::pin(job_change::change_fenced(s, changes, fence, asked)))
             .await
     }
 
@@ -247,18 +247,18 @@ impl Store for SqliteStore {
     }
 
     async fn renew_lease(&self, gateway: GatewayId, length: Span) -> Result<bool, StoreError> {
-        let clock = Arc::clone(&self.clock);
-        self.writer.write(move |s| Box::pin(gateway::renew(s, gateway, length, clock))).await
+        let asked = self.now();
+        self.writer.write(move |s| Box::pin(gateway::renew(s, gateway, length, asked))).await
     }
 
     async fn prune_gateways(&self, ago: Span, limit: u32) -> Result<u64, StoreError> {
-        let clock = Arc::clone(&self.clock);
-        self.writer.write(move |s| Box::pin(gateway::prune(s, ago, limit, clock))).await
+        let asked = self.now();
+        self.writer.write(move |s| Box::pin(gateway::prune(s, ago, limit, asked))).await
     }
 
     async fn end_lease(&self, gateway: GatewayId) -> Result<(), StoreError> {
-        let clock = Arc::clone(&self.clock);
-        self.writer.write(move |s| Box::pin(gateway::end(s, gateway, clock))).await
+        let asked = self.now();
+        self.writer.write(move |s| Box::pin(gateway::end(s, gateway, asked))).await
     }
 
     async fn bind(
@@ -266,8 +266,8 @@ impl Store for SqliteStore {
         gateway: GatewayId,
         hellos: Vec<Bind>,
     ) -> Result<Vec<(InstanceId, u64)>, StoreError> {
-        let clock = Arc::clone(&self.clock);
-        self.writer.write(move |s| Box::pin(gateway::bind(s, gateway, hellos, clock))).await
+        let asked = self.now();
+        self.writer.write(move |s| Box::pin(gateway::bind(s, gateway, hellos, asked))).await
     }
 
     async fn unbind(
@@ -275,7 +275,7 @@ impl Store for SqliteStore {
         gateway: GatewayId,
         connections: Vec<(InstanceId, u64)>,
     ) -> Result<(), StoreError> {
-        let clock = Arc::clone(&self.clock);
-        self.writer.write(move |s| Box::pin(gateway::unbind(s, gateway, connections, clock))).await
+        let asked = self.now();
+        self.writer.write(move |s| Box::pin(gateway::unbind(s, gateway, connections, asked))).await
     }
 }
