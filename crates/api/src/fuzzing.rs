@@ -1,22 +1,31 @@
 //! Targets of `cargo xtask fuzz`: each takes any bytes and says what holds for them. Here because
 //! what they ask is private to this crate. `fuzz/README.md` lists all of them.
 
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use jiff::tz::Offset;
 use opencpm_domain::{Condition, PasswordPolicy, Refusal, SecretId, Timestamp};
-use opencpm_operations::reset_password::Unique;
-use opencpm_operations::row::UsedNonce;
+use opencpm_operations::row::{Unique, UsedNonce};
 
 use crate::action::{ACTIONS, Action, Arguments, Context, Dialect, Input};
 use crate::action::{decode_form, decode_json};
+use crate::asked::Parameters;
+use crate::edge::Received;
 use crate::form::Form;
 use crate::json::{Json, JsonError};
+use crate::tc3::{self, Authorization};
+use crate::{Settings, body, v2, v3};
 
 /// What every piece of a password begins with in the inputs made here: no name and no id of ours
 /// does, so that a message with it tells a secret.
 const SECRET: &str = "xk9q";
 
-/// Stands before the password in an input (the record separator of ASCII).
+/// Stands before the password in an input, and between the parts of a request (the record
+/// separator of ASCII).
 const PASSWORD_FOLLOWS: u8 = 0x1e;
+const NEXT_PART: char = '\x1e';
+
+/// Stands between the values of a header that is given more than once.
+const NEXT_VALUE: char = '\x1d';
 
 /// A query or a form: names are sorted, unique and without `_`, and what is decoded is so again
 /// when it is encoded in another way. A refusal tells no piece of it.
@@ -98,6 +107,88 @@ pub fn json_parameters(input: &[u8]) {
     refusal.iter().for_each(|refusal| is_the_callers(refusal, Dialect::V3));
     let again = Json::decode(text.as_bytes()).map_err(Refusal::from).and_then(decoded).err();
     assert_eq!(again.map(|again| again.condition), refusal.map(|refusal| refusal.condition));
+}
+
+/// The `Authorization` of TC3: the case of the signature does not matter, more than all of it is
+/// refused, and so is one that covers too little.
+pub fn tc3_authorization(text: &str) {
+    match Authorization::parse(text) {
+        Ok(authorization) => {
+            assert!(["host", "content-type"].iter().all(|name| authorization.covers(name)));
+            assert!(!authorization.secret_id.contains('/'));
+            assert!(Authorization::parse(&format!("{text},")).is_err());
+            let place = text.rfind('=').unwrap_or(0);
+            let upper = text[..place].to_owned() + &text[place..].to_ascii_uppercase();
+            let again = Authorization::parse(&upper).map(|again| again.signature);
+            assert!(again.is_ok_and(|again| again == authorization.signature));
+        }
+        Err(refusal) => {
+            assert_eq!(refusal, Condition::AuthorizationUnreadable.into());
+        }
+    }
+}
+
+/// A whole request of either dialect, up to its parameters: read or refused as the caller's
+/// fault, without a piece of it; and under TC3 only what row L of contract 2.7 signed verifies.
+pub fn request(input: &[u8]) {
+    let Some((&choice, input)) = input.split_first() else { return };
+    let Ok(input) = str::from_utf8(input) else { return };
+    let request = received(choice, input);
+    let dialect = if choice & 1 == 0 { Dialect::V2 } else { Dialect::V3 };
+    let asked = match dialect {
+        Dialect::V2 => v2::read(&request),
+        Dialect::V3 => v3::read(&request),
+    };
+    assert!(asked.is_err() || !v3::is_a_look_around(&request) || dialect == Dialect::V2);
+    let asked = match asked {
+        Ok(asked) => asked,
+        Err(refusal) => return is_the_callers(&refusal, dialect),
+    };
+    let settings = Settings { unsigned_payload: false, ..Settings::default() };
+    let verifies = asked.verifies(&request, b"example-secret-key-0001", &settings);
+    if let Parameters::Tc3 { .. } = asked.signed {
+        let genuine = request.method == "POST" && *request.encoded == *ROW_L.as_bytes();
+        assert!(!verifies || genuine, "another request has the signature of row L");
+        assert!(!asked.covers_action() || request.headers.contains_key(tc3::ACTION) || !verifies);
+    }
+    if let Some(action) = asked.action
+        && let Err(refusal) =
+            asked.arguments(action, &settings).and_then(|given| input_of(action, given))
+    {
+        assert_ne!(refusal.condition, Condition::ServerBug, "{refusal}");
+    }
+}
+
+/// Contract 2.7, row L.
+const ROW_L: &str = r#"{"InstanceIds": ["cpm-34xs43xs", "cpm-3xwssdfx"], "Password": "abce1234"}"#;
+
+/// The parts of an input: the host, headers, and the body or query.
+fn received(choice: u8, input: &str) -> Received {
+    const HEADERS: [&str; 8] = [
+        "authorization",
+        "content-type",
+        tc3::ACTION,
+        "x-tc-version",
+        tc3::TIMESTAMP,
+        "x-tc-token",
+        "x-tc-requestclient",
+        tc3::CONTENT_SHA256,
+    ];
+    let mut parts = input.splitn(HEADERS.len() + 2, NEXT_PART);
+    let host = parts.next().unwrap_or_default().as_bytes().to_vec();
+    let mut headers = HeaderMap::new();
+    for name in HEADERS {
+        let values = parts.next().unwrap_or_default().split(NEXT_VALUE);
+        for value in values.filter(|value| !value.is_empty()) {
+            // What the HTTP library lets through.
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.append(HeaderName::from_static(name), value);
+            }
+        }
+    }
+    let method = if choice & 2 == 0 { "POST" } else { "GET" };
+    let encoded = body::Bytes::from(parts.next().unwrap_or_default());
+    Received { method, host, headers, encoded }
 }
 
 fn input_of(action: &'static Action, given: Arguments) -> Result<Input, Refusal> {
