@@ -40,6 +40,7 @@ fn is_kept(token: &EnrolmentToken, text: &str) {
     assert!(text.len() <= MAX_TOKEN);
     assert!((1..=MAX_ADDRESSES).contains(&token.addresses().len()));
     assert!(!format!("{token:?}").contains("secret"));
+    assert!(EnrolmentToken::parse(&format!("{text}A")).is_err(), "more than a token is taken");
     let written = token.to_secret_text();
     let written = written.expose_secret();
     let broken: String = written.chars().flat_map(|c| [c, '\n']).collect();

@@ -39,28 +39,36 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| -> Corpus {
     Corpus::Keep
 });
 
-/// The genuine job with the bits of `mask` turned, and cut or longer where there is more of it.
-fn changed(mask: &[u8]) -> (SealedJob, SealContext) {
+/// The genuine job, changed: each pair of bytes turns bits in one place of it or of what it is
+/// bound to, or cuts it, or makes it longer.
+fn changed(pairs: &[u8]) -> (SealedJob, SealContext) {
     let (mut sealed, mut context) = (GENUINE.clone(), context());
-    let mut mask = mask.iter().copied();
-    let mut next = || mask.next().unwrap_or(0);
-    context.deployment =
-        DeploymentId::from_bytes(context.deployment.as_bytes().map(|b| b ^ next()));
-    context.job = JobId::from_bytes(context.job.as_bytes().map(|b| b ^ next()));
-    let account = context.account.get() ^ u64::from(next());
-    context.account = AppId::new(account).unwrap_or(context.account);
     let turned =
         |old: Generation, by: u8| Generation::new(old.get() ^ u32::from(by)).unwrap_or(old);
-    context.identity_generation = turned(context.identity_generation, next());
-    context.sealing_generation = turned(context.sealing_generation, next());
-    context.sequence = Sequence::new(context.sequence.get() ^ u64::from(next()));
     let moved = |old: Timestamp, by: u8| Timestamp::from_micros(old.as_micros() ^ u64::from(by));
-    context.issued_at = moved(context.issued_at, next());
-    context.not_after = moved(context.not_after, next());
-    sealed.enc = sealed.enc.map(|b| b ^ next());
-    sealed.ciphertext.iter_mut().for_each(|b| *b ^= next());
-    let (cut, more) = (usize::from(next()), usize::from(next()));
-    sealed.ciphertext.truncate(sealed.ciphertext.len().saturating_sub(cut));
-    sealed.ciphertext.resize(sealed.ciphertext.len() + more, 0);
+    let mut deployment = *context.deployment.as_bytes();
+    let mut job = *context.job.as_bytes();
+    for [place, bits] in pairs.as_chunks().0 {
+        let (place, bits) = (usize::from(*place), *bits);
+        match place {
+            0..16 => deployment[place] ^= bits,
+            16..32 => job[place - 16] ^= bits,
+            32 => {
+                let account = context.account.get() ^ u64::from(bits);
+                context.account = AppId::new(account).unwrap_or(context.account);
+            }
+            33 => context.identity_generation = turned(context.identity_generation, bits),
+            34 => context.sealing_generation = turned(context.sealing_generation, bits),
+            35 => context.sequence = Sequence::new(context.sequence.get() ^ u64::from(bits)),
+            36 => context.issued_at = moved(context.issued_at, bits),
+            37 => context.not_after = moved(context.not_after, bits),
+            38 => sealed.ciphertext.truncate(usize::from(bits)),
+            39 => sealed.ciphertext.resize(sealed.ciphertext.len() + usize::from(bits), 0),
+            40..72 => sealed.enc[place - 40] ^= bits,
+            _ => sealed.ciphertext.iter_mut().skip(place - 72).take(1).for_each(|b| *b ^= bits),
+        }
+    }
+    context.deployment = DeploymentId::from_bytes(deployment);
+    context.job = JobId::from_bytes(job);
     (sealed, context)
 }
