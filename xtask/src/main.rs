@@ -13,6 +13,7 @@ mod binaries;
 mod command;
 mod demo;
 mod footprint;
+mod fuzz;
 mod test;
 mod workspace;
 
@@ -21,6 +22,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::fuzz::Enough;
 use crate::workspace::Workspace;
 
 /// One door to everything that people who work on OpenCPM run.
@@ -48,6 +50,17 @@ enum Task {
     /// Write the documents that come from the API's tables anew: `docs/openapi.json` and the API
     /// reference.
     Docs,
+    /// Feed foreign bytes to every decoder that sees some, or to those named: `fuzz/README.md`.
+    Fuzz {
+        /// So many seconds for each; what they learn is kept below the target folder.
+        #[arg(long, conflicts_with = "runs")]
+        seconds: Option<u64>,
+        /// So many inputs for each, always the same ones.
+        #[arg(long, default_value_t = fuzz::SHORT)]
+        runs: u64,
+        /// Targets, as they are called in `fuzz/targets`; all unless given.
+        targets: Vec<String>,
+    },
     /// Compare which crate uses which with the checked-in list.
     Arrows {
         /// Write the list anew instead of comparing.
@@ -79,6 +92,10 @@ fn perform(task: Task) -> Result<ExitCode, Box<dyn Error>> {
         Task::Docs => command::succeed(
             &mut workspace.cargo("run -q -p opencpm-api --example documents docs".split(' ')),
         )?,
+        Task::Fuzz { seconds, runs, targets } => {
+            let enough = seconds.map_or(Enough::Runs(runs), Enough::Seconds);
+            fuzz::run(&workspace, enough, &targets)?;
+        }
         Task::Arrows { bless } => arrows::run(&workspace, bless)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -10,8 +10,9 @@ use std::time::Instant;
 
 use crate::binaries::{self, Binaries, Profile};
 use crate::command::{self, CommandError};
+use crate::fuzz::Enough;
 use crate::workspace::Workspace;
-use crate::{agent, arrows};
+use crate::{agent, arrows, fuzz};
 
 /// A step failed; those after it did not run.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,8 @@ pub(crate) enum TestError {
     Faults(#[from] binaries::FaultsError),
     #[error(transparent)]
     Arrows(#[from] arrows::ArrowsError),
+    #[error(transparent)]
+    Fuzz(#[from] fuzz::FuzzError),
     /// The file that keeps new packages from starting services.
     #[error("cannot look after {path}")]
     ServicePolicy { path: PathBuf, source: io::Error },
@@ -42,6 +45,7 @@ fn steps(workspace: &Workspace, announce: &dyn Fn(&str)) -> Result<(), TestError
 
     announce("format");
     cargo("fmt --all --check")?;
+    cargo("fmt --manifest-path fuzz/Cargo.toml --check")?;
     announce("lints");
     cargo("clippy --workspace --all-targets -- -D warnings")?;
     cargo("clippy -p opencpm-agent --all-targets --features fault-points -- -D warnings")?;
@@ -49,7 +53,7 @@ fn steps(workspace: &Workspace, announce: &dyn Fn(&str)) -> Result<(), TestError
     arrows::check(workspace)?;
     announce("supply chain: licences, bans, sources, advisories");
     supply_chain::check(workspace)?;
-    announce("system packages that the end-to-end tests use");
+    announce("system packages that fuzzing and the end-to-end tests use");
     packages::prepare()?;
     announce("the public Python SDK that the end-to-end tests use");
     let python = python::prepare(workspace)?;
@@ -58,6 +62,8 @@ fn steps(workspace: &Workspace, announce: &dyn Fn(&str)) -> Result<(), TestError
     let binaries = binaries::build(workspace, Profile::Dev)?;
     announce("the static agent");
     let agent_static = agent::build(workspace)?;
+    announce("fuzzing, short");
+    fuzz::run(workspace, Enough::Runs(fuzz::SHORT), &[])?;
     announce("unit, property and end-to-end tests");
     let Binaries { server, agent } = binaries;
     let all = ["test", "--workspace", "--exclude", "opencpm-agent", "--no-fail-fast"];

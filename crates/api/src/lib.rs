@@ -21,6 +21,8 @@ mod common;
 pub mod document;
 mod edge;
 mod form;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod json;
 mod judge;
 mod listener;

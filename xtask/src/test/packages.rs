@@ -1,4 +1,4 @@
-//! The system's packages that end-to-end tests run against: installed where we may, named where
+//! The system's packages that fuzzing is built with and end-to-end tests run against: installed where we may, named where
 //! we may not.
 
 use std::fs;
@@ -23,7 +23,9 @@ enum Sign {
     Modules(&'static str),
 }
 
-const PACKAGES: [Package; 7] = [
+const PACKAGES: [Package; 8] = [
+    // Builds the fuzzer's own part.
+    Package { name: "g++", shown_by: Sign::Program("c++") },
     // The new password is tried at a real login.
     Package { name: "openssh-server", shown_by: Sign::Program("sshd") },
     Package { name: "openssh-client", shown_by: Sign::Program("ssh") },

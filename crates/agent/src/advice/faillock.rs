@@ -6,7 +6,7 @@ use opencpm_domain::{Advice, Timestamp};
 
 /// Size of a record in the tally file: 52 bytes of source, two of padding, status, time; whole
 /// records only, in the machine's byte order (Linux-PAM, `struct tally`).
-const RECORD: usize = 64;
+pub(super) const RECORD: usize = 64;
 const STATUS_AT: usize = 54;
 const TIME_AT: usize = 56;
 /// Status bit of a record that counts.

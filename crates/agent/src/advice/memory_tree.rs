@@ -1,4 +1,4 @@
-//! A tree in memory, for tests.
+//! A tree in memory, for tests and fuzzing.
 
 use super::{FileSystem, Files, Kind, Unreadable};
 use std::collections::{BTreeMap, BTreeSet};

@@ -24,8 +24,10 @@ mod cloud_init;
 mod cloud_yaml;
 mod faillock;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod glob;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod memory_tree;
 mod pam;
 mod passwd;

@@ -11,6 +11,9 @@ pub(super) use crate::pam::{Module, Task};
 const DEEPEST: usize = 32;
 /// How many modules one service may have here.
 const MOST_MODULES: usize = 1000;
+/// How many stacks are read for one service: some that include each other twice at every level
+/// never end. A real service needs ten.
+const MOST_STACKS: usize = 1000;
 /// The ways in that are looked at.
 const LOGINS: [&str; 2] = ["sshd", "login"];
 
@@ -37,9 +40,9 @@ pub(super) fn service_modules(
     service: &str,
 ) -> Result<Option<Vec<Module>>, Unreadable> {
     let Some(stack) = stack(files, service)? else { return Ok(None) };
-    let mut modules = Vec::new();
-    collect(files, &stack, None, 0, &mut modules)?;
-    Ok(Some(modules))
+    let mut found = Found { files, stacks: 0, modules: Vec::new() };
+    found.collect(&stack, None, 0)?;
+    Ok(Some(found.modules))
 }
 
 fn stack(files: &dyn Files, service: &str) -> Result<Option<String>, Unreadable> {
@@ -54,36 +57,40 @@ fn stack(files: &dyn Files, service: &str) -> Result<Option<String>, Unreadable>
     Ok(None)
 }
 
-/// Adds a stack's modules; with `only`, those for one task.
-fn collect(
-    files: &dyn Files,
-    stack: &str,
-    only: Option<Task>,
-    depth: usize,
-    modules: &mut Vec<Module>,
-) -> Result<(), Unreadable> {
-    if depth > DEEPEST || modules.len() > MOST_MODULES {
-        return Err(Unreadable::TooLarge);
-    }
-    for entry in entries(stack) {
-        match entry {
-            Entry::Module(module) => {
-                if only.is_none_or(|only| only == module.task) {
-                    modules.push(module);
+/// What was found of one service.
+struct Found<'a> {
+    files: &'a dyn Files,
+    stacks: usize,
+    modules: Vec<Module>,
+}
+
+impl Found<'_> {
+    /// Adds a stack's modules; with `only`, those for one task.
+    fn collect(&mut self, text: &str, only: Option<Task>, depth: usize) -> Result<(), Unreadable> {
+        self.stacks += 1;
+        if depth > DEEPEST || self.modules.len() > MOST_MODULES || self.stacks > MOST_STACKS {
+            return Err(Unreadable::TooLarge);
+        }
+        for entry in entries(text) {
+            match entry {
+                Entry::Module(module) => {
+                    if only.is_none_or(|only| only == module.task) {
+                        self.modules.push(module);
+                    }
                 }
-            }
-            Entry::Include(task, service) => {
-                if let (Some(only), Some(task)) = (only, task)
-                    && only != task
-                {
-                    continue;
+                Entry::Include(task, service) => {
+                    if let (Some(only), Some(task)) = (only, task)
+                        && only != task
+                    {
+                        continue;
+                    }
+                    let included = stack(self.files, &service)?.ok_or(Unreadable::Type)?;
+                    self.collect(&included, task.or(only), depth + 1)?;
                 }
-                let included = self::stack(files, &service)?.ok_or(Unreadable::Type)?;
-                collect(files, &included, task.or(only), depth + 1, modules)?;
             }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -132,6 +139,12 @@ mod tests {
     fn a_stack_without_end_or_with_a_hole_cannot_be_read() {
         let circle = MemoryTree::new().file("/etc/pam.d/sshd", "@include sshd\n");
         assert!(login_modules(&circle).is_err());
+        let twice = |n: u32| format!("@include s{n}\n@include s{n}\n");
+        let doubling = (1..30).fold(MemoryTree::new(), |files, n| {
+            files.file(&format!("/etc/pam.d/s{n}"), twice(n + 1))
+        });
+        let doubling = doubling.file("/etc/pam.d/s30", "").file("/etc/pam.d/sshd", twice(1));
+        assert!(login_modules(&doubling).is_err());
         let hole = MemoryTree::new().file("/etc/pam.d/sshd", "auth include system-auth\n");
         assert!(login_modules(&hole).is_err());
     }

@@ -4,9 +4,9 @@ use super::{FileSystem, Files};
 use opencpm_domain::Advice;
 
 /// The kernel's magic numbers of file system types (statfs(2)).
-const TMPFS: u64 = 0x0102_1994;
+pub(super) const TMPFS: u64 = 0x0102_1994;
 const RAMFS: u64 = 0x8584_58f6;
-const OVERLAY: u64 = 0x794c_7630;
+pub(super) const OVERLAY: u64 = 0x794c_7630;
 const AUFS: u64 = 0x6175_6673;
 const SQUASHFS: u64 = 0x7371_7368;
 const EROFS: u64 = 0xe0f5_e1e2;

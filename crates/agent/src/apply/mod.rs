@@ -17,6 +17,8 @@ mod configuration;
 mod crypt_library;
 mod entry;
 mod failure;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod hash;
 mod lock;
 mod login_defs;

@@ -5,6 +5,8 @@
 //! reaches its network by its own configuration. They are read anew for each name.
 
 mod configuration;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod query;
 
 use std::fs::File;

@@ -1,0 +1,4 @@
+//! See `opencpm_agent::advice::fuzzing::cloud_init`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| opencpm_agent::advice::fuzzing::cloud_init(bytes));
