@@ -6,13 +6,10 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
-use sha1::Sha1;
 
 use crate::eventually;
+use crate::wire::{Form, escaped};
 
 /// One key of one account at one server.
 #[derive(Clone, Debug)]
@@ -98,15 +95,20 @@ impl Client {
             ("SecretId", &self.secret_id),
             ("Timestamp", &timestamp),
         ];
-        let mut all: Vec<(&str, &str)> =
-            common.into_iter().chain(parameters.iter().copied()).collect();
-        all.sort_unstable();
-        let plain: Vec<String> = all.iter().map(|(k, v)| format!("{k}={v}")).collect();
-        let text = format!("{method}{}{PATH}?{}", self.authority, plain.join("&"));
-        let signature = self.sign(&text);
-        all.push(("Signature", &signature));
-        let form: Vec<String> = all.iter().map(|(k, v)| format!("{k}={}", escape(v))).collect();
-        form.join("&")
+        let all = common.into_iter().chain(parameters.iter().copied());
+        let form = Form {
+            method: method.to_owned(),
+            path: PATH.to_owned(),
+            host: self.authority.clone(),
+            signed_host: self.authority.clone(),
+            signed_method: method.to_owned(),
+            fields: all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            secret_key: self.secret_key.clone(),
+            unsigned: Vec::new(),
+            signature: None,
+            encode: escaped,
+        };
+        form.encoded()
     }
 
     /// Sends a body as it is.
@@ -134,12 +136,6 @@ impl Client {
         let body = &answer[start.ok_or(std::io::ErrorKind::UnexpectedEof)? + 4..];
         serde_json::from_slice(body).map_err(std::io::Error::from)
     }
-
-    fn sign(&self, text: &str) -> String {
-        let mut mac = Hmac::<Sha1>::new_from_slice(self.secret_key.as_bytes()).expect("any key");
-        mac.update(text.as_bytes());
-        STANDARD.encode(mac.finalize().into_bytes())
-    }
 }
 
 /// A nonce that no other call of this process used; the time keeps processes apart.
@@ -151,11 +147,4 @@ pub(crate) fn fresh_nonce() -> String {
 #[expect(clippy::disallowed_methods, reason = "a client signs the real time")]
 fn since_epoch() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970")
-}
-
-fn escape(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
-    text.bytes()
-        .map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") })
-        .collect()
 }

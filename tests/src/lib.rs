@@ -17,6 +17,7 @@ mod scratch_root;
 mod service;
 mod shadow;
 mod site;
+pub mod wire;
 
 pub use client::Client;
 pub use database::Database;

@@ -37,15 +37,26 @@ impl Service {
         service
     }
 
+    /// The same, with more in its configuration.
+    pub fn start_configured(name: &str, more: &str) -> Self {
+        let mut service = Self::begin_configured(name, Duration::from_secs(120), more);
+        service.answers();
+        service
+    }
+
     /// The same, without waiting for anything.
     pub fn begin(name: &str, deadline: Duration) -> Self {
+        Self::begin_configured(name, deadline, "")
+    }
+
+    fn begin_configured(name: &str, deadline: Duration, more: &str) -> Self {
         let dir = tempfile::Builder::new().prefix("service").tempdir().expect("a directory");
         let [https, http, agents] = [(); 3].map(|()| free_port());
         let configuration = dir.path().join("opencpm.toml");
         let text = format!(
             "dir = {:?}\n[api]\nlisten = \"127.0.0.1:{https}\"\nhttp = \"127.0.0.1:{http}\"\n\
              names = [\"{name}\"]\njob_deadline = {}\n[agents]\nlisten = \"127.0.0.1:{agents}\"\n\
-             addresses = [\"{name}:{agents}\"]\n[first]\napp_id = {ACCOUNT}\n",
+             addresses = [\"{name}:{agents}\"]\n[first]\napp_id = {ACCOUNT}\n{more}",
             dir.path().join(FOLDER),
             deadline.as_secs(),
         );
@@ -72,12 +83,23 @@ impl Service {
 
     /// A client with the administrator's key.
     pub fn client(&self) -> Client {
+        let (secret_id, secret_key) = self.key();
+        Client::new(&self.http, &secret_id, &secret_key)
+    }
+
+    /// The address of the API over plain HTTP.
+    pub fn http(&self) -> &str {
+        &self.http
+    }
+
+    /// Both halves of the administrator's key.
+    pub fn key(&self) -> (String, String) {
         let profile = std::fs::read_to_string(self.profile()).expect("the administrator's key");
         let value = |key: &str| {
             let line = profile.lines().find(|line| line.split([' ', '=']).next() == Some(key));
-            line.and_then(|line| line.split('"').nth(1)).expect(key)
+            line.and_then(|line| line.split('"').nth(1)).expect(key).to_owned()
         };
-        Client::new(&self.http, value("secret_id"), value("secret_key"))
+        (value("secret_id"), value("secret_key"))
     }
 
     /// An enrolment token for so many machines, made by the command that administrators use.
