@@ -11,7 +11,7 @@ mod reset;
 use crate::dialect::Operation::{self, AgentStatus, Devices, Log, Reset, Task};
 use crate::trial::Trial;
 
-pub(crate) use own::{MANY_PARAMETERS, NONCE_ZERO};
+pub(crate) use own::{MANY_PARAMETERS, NONCE_ZERO, WAITER};
 
 /// A case.
 pub(crate) struct Case {

@@ -4,7 +4,7 @@
 use opencpm_tests::Lab;
 use serde_json::{Value, json};
 
-use crate::case::{Case, MANY_PARAMETERS, NONCE_ZERO};
+use crate::case::{Case, MANY_PARAMETERS, NONCE_ZERO, WAITER};
 use crate::dialect::{Dialect, Operation};
 use crate::trial::{authority, ca};
 
@@ -49,14 +49,21 @@ pub(crate) enum Reach {
     Https,
     /// Plain HTTP at an address that it is told.
     Http,
-    /// HTTPS to the one host that it knows, through a proxy.
+    /// The same by name, without a dot in it: some clients make their signature's service of it.
+    Localhost,
+    /// HTTPS to the host that is built in, through a proxy.
     FixedHost,
 }
 
-/// The host that clients of API 2.0 have built in.
-pub(crate) const FIXED_HOST: &str = "bm.api.qcloud.com:443";
-
 impl Client {
+    /// What a proxy is asked for by a client with its built-in host.
+    pub(crate) fn fixed_host(&self) -> &'static str {
+        match self.dialect {
+            Dialect::V2 => "bm.api.qcloud.com:443",
+            Dialect::V3 => "bm.tencentcloudapi.com:443",
+        }
+    }
+
     pub(crate) fn can(&self, operation: Operation) -> bool {
         self.dialect.action(operation).is_some() && !self.lacks.contains(&operation)
     }
@@ -68,6 +75,7 @@ impl Way {
         let reach = match self.reach {
             Reach::Https => "",
             Reach::Http => ", plain HTTP",
+            Reach::Localhost => ", `localhost`",
             Reach::FixedHost => ", fixed host",
         };
         let unsigned = if self.unsigned { ", unsigned payload" } else { "" };
@@ -78,13 +86,17 @@ impl Way {
     pub(crate) fn as_json(&self, lab: &Lab) -> Value {
         let (scheme, url) = match self.reach {
             Reach::Http => ("http", &lab.ready.http),
-            Reach::Https | Reach::FixedHost => ("https", &lab.ready.https),
+            Reach::Https | Reach::Localhost | Reach::FixedHost => ("https", &lab.ready.https),
         };
+        let mut host = authority(url).to_owned();
+        if self.reach == Reach::Localhost {
+            host = host.replace("127.0.0.1", "localhost");
+        }
         json!({
             "method": self.method,
             "signature": self.signature,
             "scheme": scheme,
-            "host": authority(url),
+            "host": host,
             "fixed_host": self.reach == Reach::FixedHost,
             "ca": ca(lab),
             "unsigned": self.unsigned,
@@ -96,6 +108,11 @@ const fn way(method: &'static str, signature: &'static str, reach: Reach) -> Way
     Way { method, signature, reach, unsigned: false }
 }
 
+const fn unsigned(way: Way) -> Way {
+    Way { unsigned: true, ..way }
+}
+
+const TC3: &str = "TC3-HMAC-SHA256";
 const SHA1: &str = "HmacSHA1";
 const SHA256: &str = "HmacSHA256";
 
@@ -177,6 +194,90 @@ pub(crate) const ALL: &[Client] = &[
             "Nonces are 0 to 65535, so two resets within a second are refused with 4500 once in a \
              while: send it again.",
             "Its mode `TC2-HmacSHA256` is not supported: 4100.",
+        ],
+    },
+    Client {
+        name: "tencentcloud-sdk-python",
+        about: "The Python SDK of API 3.0, as the packages `tencentcloud-sdk-python-bm` and \
+                `tencentcloud-sdk-python-common`, of which `tencentcloud-sdk-python` is the sum.",
+        runtime: Runtime::Python,
+        needs: "Python 3 with venv",
+        dialect: Dialect::V3,
+        lacks: &[],
+        ways: &[
+            way("POST", TC3, Reach::Https),
+            way("GET", TC3, Reach::Https),
+            unsigned(way("POST", TC3, Reach::Https)),
+            way("POST", SHA1, Reach::Https),
+            way("GET", SHA1, Reach::Https),
+            way("POST", SHA256, Reach::Https),
+            way("GET", SHA256, Reach::Https),
+            way("POST", TC3, Reach::Http),
+            way("GET", TC3, Reach::Http),
+            unsigned(way("POST", TC3, Reach::Http)),
+            way("POST", SHA256, Reach::Http),
+            way("POST", TC3, Reach::FixedHost),
+        ],
+        own: &[],
+        traps: &[
+            "`HttpProfile(endpoint=\"host:port\")` leads it to this server, `certification` names \
+             the file of your authority, `protocol=\"http\"` turns TLS off.",
+            "Action and region are not under its signature, and with `unsignedPayload` the body is \
+             not either: use TLS, and leave that option alone.",
+            "Its optional retries sign anew: a retry of a reset that was accepted may be told that \
+             the device is busy. Without them nothing is sent twice.",
+            "A GET carries the password in its URL.",
+        ],
+    },
+    Client {
+        name: "tccli",
+        about: "The command line of API 3.0.",
+        runtime: Runtime::Python,
+        needs: "Python 3 with venv",
+        dialect: Dialect::V3,
+        lacks: &[],
+        ways: &[way("POST", TC3, Reach::Http)],
+        own: &[WAITER],
+        traps: &[
+            "It trusts the public authorities that it brings along and no other: a certificate of \
+             your own authority fails. Give the API a certificate of a public authority \
+             (`api.certificate`), or plain HTTP on a host that you trust.",
+            "`--endpoint http://host:port` leads it to this server; it then sends this whole text \
+             as the host, and signs it so.",
+            "It takes the password as an argument, which every user of the machine can see; \
+             `--cli-input-json file:///...` reads all parameters from a file.",
+            "Its exit code is 0 for an answer, 255 for an error of the API, 252 for what it \
+             refuses itself. A task that failed on a machine is an answer: read `TaskStatus`.",
+            "`--waiter \"{'expr':'TaskStatus','to':1}\"` asks every 5 s for 180 s; a task that ends \
+             with another status keeps it waiting to its end.",
+        ],
+    },
+    Client {
+        name: "tencentcloud-sdk-nodejs",
+        about: "The Node SDK of API 3.0.",
+        runtime: Runtime::Node,
+        needs: "Node and npm",
+        dialect: Dialect::V3,
+        lacks: &[],
+        ways: &[
+            way("POST", TC3, Reach::Https),
+            way("GET", TC3, Reach::Https),
+            way("POST", SHA1, Reach::Https),
+            way("GET", SHA1, Reach::Https),
+            way("POST", SHA256, Reach::Https),
+            way("GET", SHA256, Reach::Https),
+            way("POST", TC3, Reach::Http),
+            way("POST", TC3, Reach::Localhost),
+            way("POST", TC3, Reach::FixedHost),
+        ],
+        own: &[],
+        traps: &[
+            "With TC3 it signs the host without its port, and takes the endpoint's text before the \
+             first dot for the service: the server takes \
+             `bm`, and that text of the host that was sent.",
+            "`NODE_EXTRA_CA_CERTS` names the file of your authority; `protocol: \"http://\"` turns \
+             TLS off.",
+            "Action and region are not under its signature.",
         ],
     },
 ];

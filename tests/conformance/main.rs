@@ -10,7 +10,6 @@
     clippy::panic,
     reason = "a case is a test, and in a test a failed expectation is a failed test"
 )]
-#![expect(dead_code, reason = "the clients of API 3.0 are listed when its edge is there")]
 #![expect(clippy::print_stdout, reason = "the summary is the answer")]
 #![expect(clippy::print_stderr, reason = "what is wrong with the order, or with the document")]
 

@@ -1,11 +1,12 @@
 //! Runs the cases: every client that is installed, in each of its ways.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::JoinHandle;
 
 use opencpm_tests::Lab;
 
 use crate::case::{self, Case};
-use crate::client::{self, Client, FIXED_HOST, Reach};
+use crate::client::{self, Client, Reach};
 use crate::proxy::Proxy;
 use crate::session::{self, Session, Surroundings};
 use crate::trial::{Trial, authority};
@@ -36,15 +37,18 @@ pub(crate) struct CaseResult {
 const AGENTS: usize = 3;
 const OFFLINE: &str = "1";
 
-/// Tries every client, or the one that is wanted, each against a lab of its own.
+/// Tries every client, or the one that is wanted, side by side, each against a lab of its own.
 pub(crate) fn all(wanted: Option<&str>) -> Vec<Outcome> {
     let clients = client::ALL.iter().filter(|client| wanted.is_none_or(|it| it == client.name));
-    clients
-        .map(|client| Outcome {
-            client,
-            tried: session::is_installed(client).then(|| tried(client)),
-        })
-        .collect()
+    let start = |client: &'static Client| {
+        let thread = std::thread::Builder::new().name(client.name.to_owned());
+        let outcome =
+            move || Outcome { client, tried: session::is_installed(client).then(|| tried(client)) };
+        thread.spawn(outcome).expect("a thread")
+    };
+    let threads: Vec<_> = clients.map(start).collect();
+    let outcome = |thread: JoinHandle<Outcome>| thread.join().expect("a client that starts");
+    threads.into_iter().map(outcome).collect()
 }
 
 fn tried(client: &'static Client) -> Tried {
@@ -69,7 +73,7 @@ fn tried(client: &'static Client) -> Tried {
             println!("{word}  {} {}, {}: {}", client.name, session.version, way.name(), case.name);
             tried.results.push(CaseResult { way: number, case: case.name, passed });
         }
-        let expected: &[&str] = if through { &[FIXED_HOST] } else { &[] };
+        let expected: &[&str] = if through { &[client.fixed_host()] } else { &[] };
         assert_eq!(proxy.targets(), expected, "the way that the requests took");
         tried.version = session.version.clone();
     }

@@ -124,7 +124,8 @@ fn command(client: &Client) -> Command {
         Runtime::Python => {
             let mut python = mortal(installed.join("bin/python"));
             python.arg(source.join("client.py")).env("PYTHONPATH", sources);
-            python.env("PYTHONDONTWRITEBYTECODE", "1");
+            // What is compiled stays out of the sources.
+            python.env("PYTHONPYCACHEPREFIX", installed.join("compiled"));
             python
         }
         Runtime::Node => {

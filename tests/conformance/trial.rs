@@ -82,12 +82,14 @@ impl<'a> Trial<'a> {
     }
 
     /// Has the client do an operation, and expects that it succeeds.
+    #[track_caller]
     pub(crate) fn does(&mut self, operation: Operation, with: &Value) -> Value {
         let key = self.key();
         self.does_with(key, operation, with, json!({}))
     }
 
     /// The same with another key, or with special settings of the client.
+    #[track_caller]
     pub(crate) fn does_with(
         &mut self,
         key: Key<'_>,
@@ -95,11 +97,14 @@ impl<'a> Trial<'a> {
         with: &Value,
         settings: Value,
     ) -> Value {
-        self.order(key, operation, with, settings)
-            .unwrap_or_else(|refusal| panic!("{operation:?} was refused: {refusal:?}"))
+        match self.order(key, operation, with, settings) {
+            Ok(answer) => answer,
+            Err(refusal) => panic!("{operation:?} was refused: {refusal:?}"),
+        }
     }
 
     /// Has the client do an operation, and expects this refusal. Returns its message.
+    #[track_caller]
     pub(crate) fn is_refused(
         &mut self,
         key: Key<'_>,
@@ -129,6 +134,7 @@ impl<'a> Trial<'a> {
     }
 
     /// Resets and returns the task.
+    #[track_caller]
     pub(crate) fn reset(&mut self, devices: &[&Device], password: &str) -> u64 {
         let with = self.dialect().reset(&ids(devices), password);
         let answer = self.does(Operation::Reset, &with);
@@ -137,6 +143,7 @@ impl<'a> Trial<'a> {
 
     /// Asks for the task until it has ended, and checks that it succeeded on each of the devices:
     /// by the API's word, and on the machine by the system's own crypt(3).
+    #[track_caller]
     pub(crate) fn succeeds(&mut self, task: u64, devices: &[&Device], password: &str) {
         let result = eventually("the task's end", LIMIT, || {
             let (status, results) = self.task(task);
@@ -151,6 +158,7 @@ impl<'a> Trial<'a> {
 
     /// The task's status and its devices'. A client that has no such action leaves this to
     /// another one.
+    #[track_caller]
     pub(crate) fn task(&mut self, task: u64) -> (u64, Vec<(String, u64)>) {
         if self.client.can(Operation::Task) {
             let with = self.dialect().task(task);
@@ -163,6 +171,7 @@ impl<'a> Trial<'a> {
 }
 
 impl Expected {
+    #[track_caller]
     fn check(&self, dialect: Dialect, refusal: Refusal) -> String {
         let Refusal { code, name, message, request_id } = refusal;
         match dialect {

@@ -16,8 +16,8 @@ def perform(order):
                  "--output", "json"]
     for name, value in order["with"].items():
         arguments += ["--" + name, value if isinstance(value, str) else json.dumps(value)]
-    if order["waiter"]:
-        arguments += ["--waiter", order["waiter"]]
+    if "waiter" in way:
+        arguments += ["--waiter", way["waiter"]]
     environment = {
         "TENCENTCLOUD_SECRET_ID": key["id"],
         "TENCENTCLOUD_SECRET_KEY": key["secret"],

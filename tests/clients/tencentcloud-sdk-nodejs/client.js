@@ -11,7 +11,13 @@ async function perform(order) {
     region: 'ap-guangzhou',
     profile: {
       signMethod: way.signature,
-      httpProfile: { endpoint: way.host, protocol: way.scheme + '://', reqMethod: way.method },
+      httpProfile: {
+        // Without an endpoint it goes to the host that is built in.
+        endpoint: way.fixed_host ? undefined : way.host,
+        protocol: way.scheme + '://',
+        reqMethod: way.method,
+        proxy: process.env.HTTPS_PROXY,
+      },
     },
   })
   try {

@@ -1,6 +1,7 @@
 """The Python SDK of API 3.0, used as its documentation says."""
 
 import json
+import os
 from importlib import metadata
 
 from tencentcloud.bm.v20180423 import bm_client, models
@@ -14,8 +15,10 @@ import orders
 
 def perform(order):
     way, key = order["way"], order["key"]
-    http = HttpProfile(protocol=way["scheme"], endpoint=way["host"], reqMethod=way["method"],
-                       certification=way["ca"])
+    # Without an endpoint it goes to the host that is built in.
+    endpoint = None if way["fixed_host"] else way["host"]
+    http = HttpProfile(protocol=way["scheme"], endpoint=endpoint, reqMethod=way["method"],
+                       certification=way["ca"], proxy=os.environ.get("HTTPS_PROXY"))
     profile = ClientProfile(signMethod=way["signature"], httpProfile=http)
     profile.unsignedPayload = way["unsigned"]
     signer = credential.Credential(key["id"], key["secret"], key["token"])
