@@ -3,12 +3,13 @@
 //! To add one: a function in the file of its kind, and a line in [`ALL`]. A case that only one
 //! client knows stands in [`own`] and in that client's list.
 
+mod key;
 mod own;
 mod read;
 mod refusal;
 mod reset;
 
-use crate::dialect::Operation::{self, AgentStatus, Devices, Log, Reset, Task};
+use crate::dialect::Ability::{self, AgentStatus, Devices, Log, Reset, Task, Token};
 use crate::trial::Trial;
 
 pub(crate) use own::{MANY_PARAMETERS, NONCE_ZERO, WAITER};
@@ -18,7 +19,7 @@ pub(crate) struct Case {
     /// Completes "the client ...".
     pub(crate) name: &'static str,
     /// What the client must be able to do.
-    pub(crate) needs: &'static [Operation],
+    pub(crate) needs: &'static [Ability],
     /// Panics when something else comes of it.
     pub(crate) run: fn(&mut Trial<'_>),
 }
@@ -72,4 +73,25 @@ pub(crate) const ALL: &[Case] = &[
     },
     Case { name: "is refused with a wrong key", needs: &[Reset], run: refusal::a_wrong_key },
     Case { name: "is refused with an unknown key", needs: &[Reset], run: refusal::an_unknown_key },
+    Case {
+        name: "works with a temporary key, and not without its token",
+        needs: &[Reset, Token],
+        run: key::temporary,
+    },
+    Case {
+        name: "works with a key for tagged devices, and sees and resets no others",
+        needs: &[Reset, Devices],
+        run: key::for_tagged_devices,
+    },
+    Case {
+        name: "is refused an action that its key may not use",
+        needs: &[Reset, Devices],
+        run: key::for_reading,
+    },
+    Case { name: "is refused what is beyond its quota", needs: &[Log], run: key::beyond_its_quota },
+    Case {
+        name: "reads during maintenance, and is refused a reset",
+        needs: &[Reset, Devices],
+        run: key::during_maintenance,
+    },
 ];

@@ -5,7 +5,7 @@ use opencpm_tests::Lab;
 use serde_json::{Value, json};
 
 use crate::case::{Case, MANY_PARAMETERS, NONCE_ZERO, WAITER};
-use crate::dialect::{Dialect, Operation};
+use crate::dialect::{Ability, Dialect};
 use crate::trial::{authority, ca};
 
 /// A published package.
@@ -17,8 +17,8 @@ pub(crate) struct Client {
     /// What must be there to run it.
     pub(crate) needs: &'static str,
     pub(crate) dialect: Dialect,
-    /// Operations of its dialect that it does not know.
-    pub(crate) lacks: &'static [Operation],
+    /// What it cannot do although its dialect can.
+    pub(crate) lacks: &'static [Ability],
     pub(crate) ways: &'static [Way],
     /// Cases that only it knows.
     pub(crate) own: &'static [Case],
@@ -64,8 +64,9 @@ impl Client {
         }
     }
 
-    pub(crate) fn can(&self, operation: Operation) -> bool {
-        self.dialect.action(operation).is_some() && !self.lacks.contains(&operation)
+    pub(crate) fn can(&self, ability: Ability) -> bool {
+        let in_dialect = ability == Ability::Token || self.dialect.action(ability).is_some();
+        in_dialect && !self.lacks.contains(&ability)
     }
 }
 
@@ -159,12 +160,13 @@ pub(crate) const ALL: &[Client] = &[
         runtime: Runtime::Python,
         needs: "Python 3.11 or older, with venv",
         dialect: Dialect::V2,
-        lacks: &[Operation::Task, Operation::Log],
+        lacks: &[Ability::Task, Ability::Log, Ability::Token],
         ways: &[way("POST", SHA1, Reach::FixedHost)],
         own: &[],
         traps: &[
             "It does not know `DescriptionOperationResult`: it can start a reset and not ask what \
              came of it. The suite asks with another client.",
+            "It knows no temporary keys.",
             "It takes the password as an argument, which every user of the machine can see.",
             "Its exit code is 0 also when the API refused: read what it prints.",
             "It knows one host, as the module `bm` of the Python SDK does.",

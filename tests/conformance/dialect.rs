@@ -13,12 +13,14 @@ pub(crate) enum Dialect {
 
 /// What a client may be able to do (contract section 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Operation {
+pub(crate) enum Ability {
     Reset,
     Task,
     Devices,
     Log,
     AgentStatus,
+    /// No action: the token that goes with a temporary key.
+    Token,
 }
 
 /// Status numbers of tasks and of their devices (contract section 5).
@@ -28,13 +30,14 @@ pub(crate) const INCOMPLETE: u64 = 4;
 
 impl Dialect {
     /// The action's name; none where the dialect has none.
-    pub(crate) fn action(self, operation: Operation) -> Option<&'static str> {
-        let (v2, v3) = match operation {
-            Operation::Reset => ("ResetDevicePasswd", Some("ResetDevicePassword")),
-            Operation::Task => ("DescriptionOperationResult", Some("DescribeOperationResult")),
-            Operation::Devices => ("DescribeDevice", Some("DescribeDevices")),
-            Operation::Log => ("DescribeDeviceOperationLog", Some("DescribeDeviceOperationLog")),
-            Operation::AgentStatus => ("DescribeBmAgentStatus", None),
+    pub(crate) fn action(self, ability: Ability) -> Option<&'static str> {
+        let (v2, v3) = match ability {
+            Ability::Reset => ("ResetDevicePasswd", Some("ResetDevicePassword")),
+            Ability::Task => ("DescriptionOperationResult", Some("DescribeOperationResult")),
+            Ability::Devices => ("DescribeDevice", Some("DescribeDevices")),
+            Ability::Log => ("DescribeDeviceOperationLog", Some("DescribeDeviceOperationLog")),
+            Ability::AgentStatus => ("DescribeBmAgentStatus", None),
+            Ability::Token => return None,
         };
         match self {
             Self::V2 => Some(v2),

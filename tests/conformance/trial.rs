@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::client::{Client, Way};
-use crate::dialect::{Dialect, INCOMPLETE, Operation, SUCCEEDED};
+use crate::dialect::{Ability, Dialect, INCOMPLETE, SUCCEEDED, text};
 use crate::session::{Refusal, Session};
 
 /// For a task to end: longer than a lab's jobs may take.
@@ -31,6 +31,12 @@ pub(crate) struct Key<'a> {
     /// Of a temporary key.
     pub(crate) token: Option<&'a str>,
 }
+
+/// A key that was made for a case.
+pub(crate) struct MadeKey(Value);
+
+/// Maintenance until this goes.
+pub(crate) struct Maintenance<'a>(&'a Lab);
 
 /// A refusal as the contract has it, in both dialects (section 7).
 pub(crate) struct Expected {
@@ -81,9 +87,31 @@ impl<'a> Trial<'a> {
         Key { id: &ready.secret_id, secret: &ready.secret_key, token: None }
     }
 
+    /// Does what only an administrator may, past the client.
+    #[track_caller]
+    pub(crate) fn administrates(&self, action: &str, parameters: &[(&str, &str)]) -> Value {
+        let answer = self.lab.client().call(action, parameters);
+        assert_eq!(answer["code"], 0, "{action}: {answer}");
+        answer["data"].clone()
+    }
+
+    /// A key made by this action.
+    pub(crate) fn makes_key(&self, action: &str, parameters: &[(&str, &str)]) -> MadeKey {
+        MadeKey(self.administrates(action, parameters))
+    }
+
+    /// A key of the lab's account that ends with the lab.
+    pub(crate) fn makes_account_key(&self, limits: &[(&str, &str)]) -> MadeKey {
+        let id = ("instanceIds.0", self.alive()[0].instance_id.as_str());
+        let device = self.administrates("DescribeDevice", &[id])["deviceList"][0].clone();
+        let account = text(&device["appId"]);
+        let of = [("appId", account.as_str()), ("uin", "100000000001")];
+        self.makes_key("CreateApiKey", &[&of, limits].concat())
+    }
+
     /// Has the client do an operation, and expects that it succeeds.
     #[track_caller]
-    pub(crate) fn does(&mut self, operation: Operation, with: &Value) -> Value {
+    pub(crate) fn does(&mut self, operation: Ability, with: &Value) -> Value {
         let key = self.key();
         self.does_with(key, operation, with, json!({}))
     }
@@ -93,7 +121,7 @@ impl<'a> Trial<'a> {
     pub(crate) fn does_with(
         &mut self,
         key: Key<'_>,
-        operation: Operation,
+        operation: Ability,
         with: &Value,
         settings: Value,
     ) -> Value {
@@ -108,7 +136,7 @@ impl<'a> Trial<'a> {
     pub(crate) fn is_refused(
         &mut self,
         key: Key<'_>,
-        (operation, with): (Operation, &Value),
+        (operation, with): (Ability, &Value),
         expected: &Expected,
     ) -> String {
         match self.order(key, operation, with, json!({})) {
@@ -120,7 +148,7 @@ impl<'a> Trial<'a> {
     fn order(
         &mut self,
         key: Key<'_>,
-        operation: Operation,
+        operation: Ability,
         with: &Value,
         settings: Value,
     ) -> Result<Value, Refusal> {
@@ -137,7 +165,7 @@ impl<'a> Trial<'a> {
     #[track_caller]
     pub(crate) fn reset(&mut self, devices: &[&Device], password: &str) -> u64 {
         let with = self.dialect().reset(&ids(devices), password);
-        let answer = self.does(Operation::Reset, &with);
+        let answer = self.does(Ability::Reset, &with);
         self.dialect().task_id(&answer)
     }
 
@@ -160,13 +188,37 @@ impl<'a> Trial<'a> {
     /// another one.
     #[track_caller]
     pub(crate) fn task(&mut self, task: u64) -> (u64, Vec<(String, u64)>) {
-        if self.client.can(Operation::Task) {
+        if self.client.can(Ability::Task) {
             let with = self.dialect().task(task);
-            let answer = self.does(Operation::Task, &with);
+            let answer = self.does(Ability::Task, &with);
             self.dialect().task_status(&answer)
         } else {
             Dialect::V2.task_status(&self.lab.client().task(task))
         }
+    }
+}
+
+impl MadeKey {
+    pub(crate) fn key(&self) -> Key<'_> {
+        let field = |name| self.0[name].as_str();
+        let id = field("secretId").expect("a secret id");
+        let secret = field("secretKey").expect("a secret key");
+        Key { id, secret, token: field("token") }
+    }
+}
+
+impl<'a> Maintenance<'a> {
+    pub(crate) fn begin(lab: &'a Lab, message: &str) -> Self {
+        let on = [("enabled", "1"), ("message", message)];
+        let answer = lab.client().call("ModifyMaintenance", &on);
+        assert_eq!(answer["code"], 0, "{answer}");
+        Self(lab)
+    }
+}
+
+impl Drop for Maintenance<'_> {
+    fn drop(&mut self) {
+        self.0.client().call("ModifyMaintenance", &[("enabled", "0")]);
     }
 }
 

@@ -4,7 +4,7 @@ use opencpm_tests::Device;
 use serde_json::json;
 
 use super::Case;
-use crate::dialect::Operation::{Devices, Reset, Task};
+use crate::dialect::Ability::{Devices, Reset, Task};
 use crate::dialect::SUCCEEDED;
 use crate::trial::{Expected, Trial, ids};
 

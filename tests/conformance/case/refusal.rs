@@ -3,7 +3,7 @@
 use opencpm_tests::root_hash;
 use serde_json::Value;
 
-use crate::dialect::Operation::{Reset, Task};
+use crate::dialect::Ability::{Reset, Task};
 use crate::trial::{Expected, Key, StandsStill, Trial, ids};
 
 const PARAMETER: (u64, &str) = (10001, "InvalidParameter");

@@ -1,6 +1,6 @@
 //! Resets that succeed.
 
-use crate::dialect::{INCOMPLETE, Operation};
+use crate::dialect::{Ability, INCOMPLETE};
 use crate::trial::{StandsStill, Trial, ids};
 
 /// Operate status of a device whose password is being reset, and of one that runs (contract
@@ -55,7 +55,7 @@ pub(super) fn of_a_machine_that_is_silent(trial: &mut Trial<'_>) {
 
 fn operate_status(trial: &mut Trial<'_>, device: &opencpm_tests::Device) -> u64 {
     let with = trial.dialect().devices(&ids(&[device]), (0, 1));
-    let answer = trial.does(Operation::Devices, &with);
+    let answer = trial.does(Ability::Devices, &with);
     let (_, devices) = trial.dialect().device_page(&answer);
     devices[0].1
 }
