@@ -24,9 +24,9 @@ pub fn static_agent() -> PathBuf {
     path("OPENCPM_AGENT_STATIC")
 }
 
-/// A Python that can import the public SDK as `QcloudApi`.
-pub fn python() -> PathBuf {
-    path("OPENCPM_PYTHON")
+/// A folder for each published client that could be installed.
+pub fn clients() -> PathBuf {
+    path("OPENCPM_CLIENTS")
 }
 
 #[expect(clippy::panic, reason = "only tests call this, and a test stops by a panic")]
@@ -35,7 +35,6 @@ fn path(variable: &str) -> PathBuf {
     let Some(path) = path else {
         panic!("{variable} is not set: run the end-to-end tests through `cargo xtask test`");
     };
-    // A link counts although it leads out of the folder: a virtual environment's Python is one.
     assert!(path.exists(), "{variable} names {}, which is not there", path.display());
     path
 }

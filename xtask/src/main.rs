@@ -11,6 +11,7 @@ mod agent;
 mod arrows;
 mod binaries;
 mod command;
+mod conformance;
 mod demo;
 mod footprint;
 mod fuzz;
@@ -43,6 +44,11 @@ enum Task {
     },
     /// What CI runs: format, lints, supply chain, arrows, unit, property and end-to-end tests.
     Test,
+    /// Run the published clients, unmodified, against a lab, and write docs/compatibility.md.
+    Conformance {
+        /// Only this one, by its package's name; nothing is written.
+        client: Option<String>,
+    },
     /// Build the agent as one small static binary; the last line is its path.
     Agent,
     /// Check the static agent's size and what it uses while idle and connected over TLS.
@@ -87,6 +93,7 @@ fn perform(task: Task) -> Result<ExitCode, Box<dyn Error>> {
     match task {
         Task::Demo { arguments } => return Ok(demo::run(&workspace, &arguments)?),
         Task::Test => test::run(&workspace)?,
+        Task::Conformance { client } => conformance::run(&workspace, client.as_deref())?,
         Task::Agent => agent::run(&workspace)?,
         Task::Footprint => footprint::run(&workspace)?,
         Task::Docs => command::succeed(

@@ -1,7 +1,6 @@
 //! `cargo xtask test`: the second command of the README, and all that CI runs.
 
 mod packages;
-mod python;
 mod supply_chain;
 
 use std::io;
@@ -12,7 +11,7 @@ use crate::binaries::{self, Binaries, Profile};
 use crate::command::{self, CommandError};
 use crate::fuzz::Enough;
 use crate::workspace::Workspace;
-use crate::{agent, arrows, fuzz};
+use crate::{agent, arrows, conformance, fuzz};
 
 /// A step failed; those after it did not run.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +24,8 @@ pub(crate) enum TestError {
     Arrows(#[from] arrows::ArrowsError),
     #[error(transparent)]
     Fuzz(#[from] fuzz::FuzzError),
+    #[error(transparent)]
+    Conformance(#[from] conformance::ConformanceError),
     /// The file that keeps new packages from starting services.
     #[error("cannot look after {path}")]
     ServicePolicy { path: PathBuf, source: io::Error },
@@ -55,8 +56,6 @@ fn steps(workspace: &Workspace, announce: &dyn Fn(&str)) -> Result<(), TestError
     supply_chain::check(workspace)?;
     announce("system packages that fuzzing and the end-to-end tests use");
     packages::prepare()?;
-    announce("the public Python SDK that the end-to-end tests use");
-    let python = python::prepare(workspace)?;
     announce("binaries for the end-to-end tests");
     let agent_faults = binaries::agent_with_faults(workspace)?;
     let binaries = binaries::build(workspace, Profile::Dev)?;
@@ -65,14 +64,15 @@ fn steps(workspace: &Workspace, announce: &dyn Fn(&str)) -> Result<(), TestError
     announce("fuzzing, short");
     fuzz::run(workspace, Enough::Runs(fuzz::SHORT), &[])?;
     announce("unit, property and end-to-end tests");
-    let Binaries { server, agent } = binaries;
+    let Binaries { server, agent } = &binaries;
     let all = ["test", "--workspace", "--exclude", "opencpm-agent", "--no-fail-fast"];
     let mut tests = workspace.cargo(all);
     // tests/src/binaries.rs reads these.
     tests.env("OPENCPM_BIN", server).env("OPENCPM_AGENT_BIN", agent);
-    tests.env("OPENCPM_AGENT_STATIC", agent_static).env("OPENCPM_PYTHON", python);
-    tests.env("OPENCPM_AGENT_FAULTS", agent_faults);
+    tests.env("OPENCPM_AGENT_STATIC", agent_static).env("OPENCPM_AGENT_FAULTS", agent_faults);
     command::succeed(&mut tests)?;
+    announce("published clients, unmodified");
+    conformance::check(workspace, &binaries)?;
     announce("the agent's own tests, which also kill it at chosen points");
     // Last: it leaves this agent where the ordinary one was.
     Ok(cargo("test -p opencpm-agent --features fault-points --no-fail-fast")?)

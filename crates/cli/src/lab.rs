@@ -108,7 +108,7 @@ pub(crate) fn run(order: Lab) -> Result<Exit, LabError> {
 async fn whole_life(order: &Lab, program: &Program, folder: &Folder) -> Result<Exit, LabError> {
     let mut ending = Ending::listen().map_err(LabError::Runtime)?;
     let memory = Memory::load(&folder.path)?;
-    let deployment = Deployment::start(&folder.path, memory.as_ref(), order.job_deadline).await?;
+    let deployment = Deployment::start(&folder.path, memory.as_ref(), order).await?;
     let stop = CancellationToken::new();
     let agents = agent::Agents::new(program, stop.clone());
     let mut fleet = None;

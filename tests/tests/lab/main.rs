@@ -6,5 +6,4 @@ mod hostile_store;
 mod main_job;
 mod no_exec;
 mod no_trace;
-mod python_sdk;
 mod simulated;

@@ -23,7 +23,7 @@ enum Sign {
     Modules(&'static str),
 }
 
-const PACKAGES: [Package; 8] = [
+const PACKAGES: [Package; 10] = [
     // Builds the fuzzer's own part.
     Package { name: "g++", shown_by: Sign::Program("c++") },
     // The new password is tried at a real login.
@@ -35,9 +35,11 @@ const PACKAGES: [Package; 8] = [
     Package { name: "util-linux", shown_by: Sign::Program("unshare") },
     // Shows that the agent executes nothing.
     Package { name: "strace", shown_by: Sign::Program("strace") },
-    // Runs the public SDK.
+    // Run the published clients.
     Package { name: "python3", shown_by: Sign::Program("python3") },
     Package { name: "python3-venv", shown_by: Sign::Modules("venv, ensurepip") },
+    Package { name: "nodejs", shown_by: Sign::Program("node") },
+    Package { name: "npm", shown_by: Sign::Program("npm") },
 ];
 
 /// Installs what is missing as root on a Debian system, else names it and goes on: the tests that

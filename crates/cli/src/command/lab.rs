@@ -7,6 +7,7 @@ use opencpm_fleet::Fault;
 use opencpm_operations::role::Settings;
 
 use super::CommandError;
+use crate::config::Quota;
 use crate::exit::Exit;
 use crate::lab;
 
@@ -39,6 +40,9 @@ pub(crate) struct Lab {
           value_parser = clap::value_parser!(u64)
               .range(Settings::SHORTEST_DEADLINE.as_secs()..=Settings::LONGEST_DEADLINE.as_secs()))]
     pub(crate) job_deadline: u64,
+    /// How often in a minute a key may ask for an action, by its API 2.0 name; may be repeated
+    #[arg(long, value_name = "ACTION=N", value_parser = Quota::parse)]
+    pub(crate) quota: Vec<Quota>,
     /// Where everything goes; a lab that was there before goes on with its machines. Unless given,
     /// a folder below the system's temporary one, removed at the end
     #[arg(long, value_name = "DIR")]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// How many requests a key may make in a minute. Nothing is counted unless it is given.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub(crate) struct Quota {
     /// Of each key, whatever it asks.
     #[serde(deserialize_with = "some_requests")]
@@ -21,6 +21,25 @@ pub(crate) struct Quota {
 }
 
 impl Quota {
+    /// Of one action, as `ACTION=N`. The error says what was expected.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let wanted = || "expected an action and its requests a minute: ACTION=N".to_owned();
+        let (action, requests) = text.split_once('=').ok_or_else(wanted)?;
+        let requests: u32 = requests.parse().map_err(|_| wanted())?;
+        let value = serde_json::json!({ "actions": { action: requests } });
+        serde_json::from_value(value).map_err(|error| error.to_string())
+    }
+
+    /// Both; where they say something of the same, the other.
+    pub(crate) fn with(mut self, other: Self) -> Self {
+        self.actions.extend(other.actions);
+        Self {
+            per_key: other.per_key.or(self.per_key),
+            per_action: other.per_action.or(self.per_action),
+            ..self
+        }
+    }
+
     /// As the operations count.
     pub(crate) fn settings(&self) -> QuotaSettings {
         let rule = opencpm_domain::Quota::per_minute;
@@ -54,5 +73,21 @@ fn requests<E: Error>(number: u32) -> Result<u32, E> {
             "found {number}, expected 1 to {} requests a minute",
             opencpm_domain::Quota::MOST
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_labs_quotas_are_of_one_action_each() {
+        let quotas = ["DescribeDevice=2", "ResetDevicePasswd=30"].map(Quota::parse);
+        let all = quotas.into_iter().map(Result::unwrap).fold(Quota::default(), Quota::with);
+        assert_eq!(all.settings().actions.len(), 2);
+        assert!(all.settings().per_key.is_none());
+        for wrong in ["DescribeDevice", "DescribeDevice=", "DescribeDevice=0", "Nothing=1", "=1"] {
+            assert!(Quota::parse(wrong).is_err(), "{wrong}");
+        }
     }
 }

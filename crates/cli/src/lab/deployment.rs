@@ -17,7 +17,8 @@ use super::simulated::Simulated;
 use crate::client::answer::{NewKey, NewToken};
 use crate::client::profile::{Profile, ProfileArgs};
 use crate::client::{Client, Parameters};
-use crate::config::{Agents, Api, Config};
+use crate::command::lab::Lab;
+use crate::config::{Agents, Api, Config, Quota};
 use crate::output::field;
 use crate::serve::{ADMIN, CA, Server};
 use crate::system::clock_and_random;
@@ -61,15 +62,14 @@ struct Accounts {
 
 impl Deployment {
     /// Starts the service in the lab's folder: a new one, or the one that the lab remembers.
-    /// A job ends so many seconds after it was accepted.
     pub(super) async fn start(
         lab: &Path,
         memory: Option<&Memory>,
-        job_deadline: u64,
+        order: &Lab,
     ) -> Result<Self, LabError> {
         let folder = lab.join(FOLDER);
         let ports = memory.map_or([0; 3], |memory| memory.ports);
-        let config = config(&folder, ports, job_deadline);
+        let config = config(&folder, ports, order);
         let accounts = Accounts { main: config.first.app_id, other: config.first.app_id + 1 };
         let server = Server::start(config).await?;
         match Self::begin(&folder, accounts, memory).await {
@@ -208,7 +208,7 @@ async fn enrol(program: &Program, draft: Draft, token: &SecretString) -> Result<
 }
 
 /// Everything on loopback; at port 0, the system chooses one.
-fn config(folder: &Path, ports: [u16; 3], job_deadline: u64) -> Config {
+fn config(folder: &Path, ports: [u16; 3], order: &Lab) -> Config {
     let usual = Config::default();
     let [https, http, agents] = ports.map(|port| ([127, 0, 0, 1], port).into());
     Config {
@@ -217,10 +217,11 @@ fn config(folder: &Path, ports: [u16; 3], job_deadline: u64) -> Config {
             listen: https,
             http: Some(http),
             names: NAMES.map(str::to_owned).into(),
-            job_deadline,
+            job_deadline: order.job_deadline,
             ..usual.api
         },
         agents: Agents { listen: agents, ..usual.agents },
+        quota: order.quota.iter().cloned().fold(usual.quota, Quota::with),
         ..usual
     }
 }
