@@ -165,7 +165,7 @@ impl Drop for Lab {
 
 fn begin(command: &mut Command, dir: &Path) -> (Child, Ready) {
     let mut child = command.spawn().expect("the lab starts");
-    let ready = eventually("the lab's ready file", Duration::from_secs(60), || {
+    let ready = eventually("the lab's ready file", patience(command), || {
         if let Some(status) = child.try_wait().expect("the lab's state") {
             let log = std::fs::read_to_string(dir.join("lab.log")).unwrap_or_default();
             panic!("the lab ended with {status}: {log}");
@@ -173,6 +173,13 @@ fn begin(command: &mut Command, dir: &Path) -> (Child, Ready) {
         std::fs::read(dir.join(READY)).ok()
     });
     (child, serde_json::from_slice(&ready).expect("the documented form"))
+}
+
+/// A minute, and more for simulated devices: each enrols.
+fn patience(command: &Command) -> Duration {
+    let mut arguments = command.get_args().skip_while(|argument| *argument != "--simulated");
+    let devices = arguments.nth(1).and_then(|n| n.to_str()?.parse().ok()).unwrap_or(0_u64);
+    Duration::from_secs(60 + devices / 100)
 }
 
 /// The direct children of a process, from every one of its threads.

@@ -7,7 +7,7 @@ mod message;
 mod reply;
 mod tc3;
 
-pub use connection::{answer_on, connect, exchange};
+pub use connection::{answer_on, connect, exchange, exchange_within};
 pub use form::{Form, escaped};
 pub use message::Message;
 pub use reply::Reply;

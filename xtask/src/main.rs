@@ -9,6 +9,7 @@
 
 mod agent;
 mod arrows;
+mod bench;
 mod binaries;
 mod command;
 mod conformance;
@@ -53,6 +54,12 @@ enum Task {
     Agent,
     /// Check the static agent's size and what it uses while idle and connected over TLS.
     Footprint,
+    /// Measure the largest requests on this machine: time, memory, and what small reads notice.
+    Bench {
+        /// How many simulated devices; their enrolment comes first and takes longest.
+        #[arg(long, default_value_t = 100_000)]
+        devices: u32,
+    },
     /// Write the documents that come from the API's tables anew: `docs/openapi.json` and the API
     /// reference.
     Docs,
@@ -96,6 +103,7 @@ fn perform(task: Task) -> Result<ExitCode, Box<dyn Error>> {
         Task::Conformance { client } => conformance::run(&workspace, client.as_deref())?,
         Task::Agent => agent::run(&workspace)?,
         Task::Footprint => footprint::run(&workspace)?,
+        Task::Bench { devices } => bench::run(&workspace, devices)?,
         Task::Docs => command::succeed(
             &mut workspace.cargo("run -q -p opencpm-api --example documents docs".split(' ')),
         )?,

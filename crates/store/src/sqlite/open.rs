@@ -56,6 +56,8 @@ pub(super) async fn open(path: &Path) -> Result<Opened, StoreError> {
     let readers = SqlitePoolOptions::new()
         .max_connections(READERS)
         .acquire_timeout(Duration::from_secs(5))
+        // Never before the above: when a whole fleet asks at once, each would be a line in the log.
+        .acquire_slow_threshold(Duration::from_secs(5))
         .connect_with(reader_options(path))
         .await
         .map_err(store_error)?;
