@@ -11,13 +11,16 @@ use zeroize::Zeroizing;
 /// memory that a body of nothing but small values could take.
 const MOST_VALUES: usize = 200_000;
 
+/// 2^63: so large a number is a whole one, and out of every bound, as in a form.
+const BEYOND_64_BITS: f64 = 9_223_372_036_854_775_808.0;
+
 /// A JSON value. Its texts are wiped when dropped: one may be a password.
 pub(crate) enum Json {
     Null,
     Bool,
-    /// The digits of a number that 64 bits hold.
+    /// The digits of a whole number; near it where 64 bits do not hold it.
     Integer(String),
-    /// Any other number.
+    /// Written with a fraction or an exponent.
     Fraction,
     Text(Zeroizing<String>),
     List(Vec<Json>),
@@ -123,8 +126,11 @@ impl<'de> Visitor<'de> for Reader<'_> {
         Ok(Json::Integer(number.to_string()))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
-        Ok(Json::Fraction)
+    fn visit_f64<E>(self, number: f64) -> Result<Json, E> {
+        Ok(match number.abs() < BEYOND_64_BITS {
+            true => Json::Fraction,
+            false => Json::Integer(format!("{number:.0}")),
+        })
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Json, E> {
@@ -196,7 +202,9 @@ mod tests {
         let is = |body, digits: &str| matches!(member(body), Json::Integer(d) if d == digits);
         assert!(is(r#"{"a":18446744073709551615}"#, "18446744073709551615"));
         assert!(is(r#"{"a":-9}"#, "-9"));
-        for body in [r#"{"a":1.0}"#, r#"{"a":1e3}"#, r#"{"a":18446744073709551616}"#] {
+        assert!(is(r#"{"a":18446744073709551616}"#, "18446744073709551616"));
+        assert!(is(r#"{"a":-1e19}"#, "-10000000000000000000"));
+        for body in [r#"{"a":1.0}"#, r#"{"a":1e3}"#, r#"{"a":9.5}"#] {
             assert!(matches!(member(body), Json::Fraction), "{body}");
         }
     }

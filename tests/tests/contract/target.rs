@@ -229,7 +229,7 @@ impl Target {
         Ok(Halted(agent))
     }
 
-    /// Ends the server in good order and starts it again.
+    /// Kills the server and starts it again.
     pub(crate) fn restart(&self) -> Result<(), Failure> {
         let lab =
             self.lab.as_ref().ok_or_else(|| Failure::Lacking("a server to restart".into()))?;

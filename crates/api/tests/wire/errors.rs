@@ -2,44 +2,80 @@
 
 use opencpm_domain::Condition::{self, *};
 
+use serde_json::json;
+
 use crate::ask::Ask;
+use crate::ask3::Ask3;
 use crate::world::World;
 
-const TABLE: &[(Condition, u64, &str)] = &[
-    (CommonParameterMissing, 4000, "InvalidParameter"),
-    (Malformed, 4000, "InvalidParameter"),
-    (TooLarge, 4000, "InvalidParameter"),
-    (SignatureWrong, 4100, "AuthFailure"),
-    (ActionNotAllowed, 4101, "UnauthorizedOperation"),
-    (DeviceNotAllowed, 4103, "UnauthorizedOperation"),
-    (SecretIdUnknown, 4104, "InvalidParameter.SecretIdNotFound"),
-    (TokenWrong, 4105, "InvalidRequest.TokenCheckFailed"),
-    (AccountBlocked, 4300, "InvalidRequest.Forbidden"),
-    (QuotaExceeded, 4400, "InvalidRequest.LimitExceeded"),
-    (ClockSkew, 4500, "InvalidRequest.ReplayAttack"),
-    (Replayed, 4500, "InvalidRequest.ReplayAttack"),
-    (UnsupportedProtocol, 4600, "InvalidRequest.UnsupportedProtocol"),
-    (ServerBug, 6000, "InternalError"),
-    (UnknownAction, 6100, "InvalidAction.NotFound"),
-    (Maintenance, 6200, "InvalidAction.ActionUnavailable"),
-    (StoreUnavailable, 9001, "InternalError.DbError"),
-    (BrokerUnavailable, 9005, "InternalError.RbmqError"),
-    (GatewayLost, 9008, "InternalError.TscRequestFail"),
-    (ParameterMissing, 10001, "InvalidParameter"),
-    (ParameterInvalid, 10001, "InvalidParameter"),
-    (ParameterOutOfBounds, 10001, "InvalidParameter"),
-    (ParameterUnknown, 10001, "InvalidParameter"),
-    (NotFound, 10001, "InvalidParameter"),
-    (DeviceStateWrong, 12002, "OperationDenied.IncorrectInstanceStatus"),
-    (DeviceBusy, 12002, "OperationDenied.IncorrectInstanceStatus"),
-    (AgentNotAlive, 12006, "OperationDenied.TsysAgentNotAlive"),
+/// Condition, `code` and `codeDesc` of API 2.0, `Code` of API 3.0.
+type Row = (Condition, Option<(u64, &'static str)>, &'static str);
+
+const TABLE: &[Row] = &[
+    (CommonParameterMissing, Some((4000, "InvalidParameter")), "MissingParameter"),
+    (Malformed, Some((4000, "InvalidParameter")), "InvalidParameter"),
+    (TooLarge, Some((4000, "InvalidParameter")), "RequestSizeLimitExceeded"),
+    (SignatureWrong, Some((4100, "AuthFailure")), "AuthFailure.SignatureFailure"),
+    (ActionNotAllowed, Some((4101, "UnauthorizedOperation")), "AuthFailure.UnauthorizedOperation"),
+    (DeviceNotAllowed, Some((4103, "UnauthorizedOperation")), "UnauthorizedOperation"),
+    (
+        SecretIdUnknown,
+        Some((4104, "InvalidParameter.SecretIdNotFound")),
+        "AuthFailure.SecretIdNotFound",
+    ),
+    (TokenWrong, Some((4105, "InvalidRequest.TokenCheckFailed")), "AuthFailure.TokenFailure"),
+    (AccountBlocked, Some((4300, "InvalidRequest.Forbidden")), "UnauthorizedOperation"),
+    (QuotaExceeded, Some((4400, "InvalidRequest.LimitExceeded")), "RequestLimitExceeded"),
+    (ClockSkew, Some((4500, "InvalidRequest.ReplayAttack")), "AuthFailure.SignatureExpire"),
+    (Replayed, Some((4500, "InvalidRequest.ReplayAttack")), "AuthFailure.SignatureExpire"),
+    (
+        UnsupportedProtocol,
+        Some((4600, "InvalidRequest.UnsupportedProtocol")),
+        "UnsupportedProtocol",
+    ),
+    (ServerBug, Some((6000, "InternalError")), "InternalError"),
+    (UnknownAction, Some((6100, "InvalidAction.NotFound")), "InvalidAction"),
+    (Maintenance, Some((6200, "InvalidAction.ActionUnavailable")), "ServiceUnavailable"),
+    (StoreUnavailable, Some((9001, "InternalError.DbError")), "InternalError"),
+    (BrokerUnavailable, Some((9005, "InternalError.RbmqError")), "InternalError"),
+    (GatewayLost, Some((9008, "InternalError.TscRequestFail")), "InternalError"),
+    (ParameterMissing, Some((10001, "InvalidParameter")), "MissingParameter"),
+    (ParameterInvalid, Some((10001, "InvalidParameter")), "InvalidParameter"),
+    (
+        ParameterOutOfBounds,
+        Some((10001, "InvalidParameter")),
+        "InvalidParameterValue.InvalidParameter",
+    ),
+    (ParameterUnknown, Some((10001, "InvalidParameter")), "UnknownParameter"),
+    (NotFound, Some((10001, "InvalidParameter")), "ResourceNotFound"),
+    (
+        DeviceStateWrong,
+        Some((12002, "OperationDenied.IncorrectInstanceStatus")),
+        "UnsupportedOperation.InvalidOperation",
+    ),
+    (
+        DeviceBusy,
+        Some((12002, "OperationDenied.IncorrectInstanceStatus")),
+        "ResourceInUse.FlowBusy",
+    ),
+    (
+        AgentNotAlive,
+        Some((12006, "OperationDenied.TsysAgentNotAlive")),
+        "FailedOperation.TscAgentOffline",
+    ),
+    (AuthorizationUnreadable, None, "AuthFailure.InvalidAuthorization"),
+    (WrongVersion, None, "NoSuchVersion"),
 ];
 
 #[tokio::test]
 async fn every_condition_is_answered_as_the_contract_says() {
     let world = World::new().await;
-    for (condition, code, code_desc) in TABLE {
+    for (condition, v2, v3) in TABLE {
         let id = format!("cpm-refused-{condition:?}");
+        let body = json!({"InstanceIds": [id], "Password": "abce1234"}).to_string();
+        let reply = world.send(Ask3::new("ResetDevicePassword", &body).raw()).await;
+        reply.assert_refused_v3(v3);
+        let Some((code, code_desc)) = v2 else { continue };
         let reply = world.send(Ask::reset("abce1234").with("instanceIds.0", &id).post()).await;
         reply.assert_refused(*code);
         assert_eq!(reply.json()["codeDesc"], *code_desc);
@@ -49,7 +85,10 @@ async fn every_condition_is_answered_as_the_contract_says() {
 }
 
 #[test]
-fn the_table_leaves_out_no_condition_that_api_2_has() {
-    let with_code = |condition: &&Condition| condition.row().code.is_some();
-    assert_eq!(Condition::ALL.iter().filter(with_code).count(), TABLE.len());
+fn the_table_leaves_out_no_condition() {
+    for condition in Condition::ALL {
+        let (_, v2, _) = TABLE.iter().find(|(known, ..)| known == condition).unwrap();
+        assert_eq!(condition.row().code.is_some(), v2.is_some(), "{condition:?}");
+    }
+    assert_eq!(Condition::ALL.len(), TABLE.len());
 }

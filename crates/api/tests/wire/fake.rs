@@ -37,7 +37,7 @@ pub(crate) struct Fake {
     pub(crate) asked: Asked,
     /// Resets of `cpm-slow` wait for a permit.
     pub(crate) gate: Semaphore,
-    /// Refuses the next reset.
+    /// Refuses the next reset, and the next unknown action.
     pub(crate) used_up: AtomicBool,
     /// Said with every key.
     pub(crate) maintenance: AtomicBool,
@@ -94,7 +94,9 @@ impl Service for Fake {
     async fn check_quota(&self, _: &Caller, operation: Option<Operation>) -> Result<(), Refusal> {
         match operation {
             Some(Operation::VerifyTask) => Err(Condition::QuotaExceeded.into()),
-            Some(Operation::ResetPassword) if self.used_up.swap(false, Ordering::Relaxed) => {
+            Some(Operation::ResetPassword) | None
+                if self.used_up.swap(false, Ordering::Relaxed) =>
+            {
                 Err(Condition::QuotaExceeded.into())
             }
             _ => Ok(()),

@@ -17,6 +17,7 @@ mod keys;
 mod limits;
 mod malformed;
 mod order;
+mod pairs;
 mod secrecy;
 mod transport;
 mod v3;

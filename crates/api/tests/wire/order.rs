@@ -1,62 +1,12 @@
-//! The order of evaluation (contract 7.1): of two things that are wrong, the earlier answers.
+//! The order of evaluation within a step (contract 7.1), and the edges of the clock window.
 
 use std::sync::atomic::Ordering;
 
-use crate::ask::{Ask, get};
+use crate::ask::Ask;
 use crate::world::{NOW, SECRET_KEY, World};
 use opencpm_api::Settings;
 use opencpm_api::action::{ACTIONS, Action, Dialect, Operation};
 use serde_json::json;
-
-/// A way to be wrong at one step.
-struct Fault {
-    step: u8,
-    code: u64,
-    make: fn(Ask) -> Ask,
-}
-
-fn faults() -> Vec<Fault> {
-    let fault = |step, code, make| Fault { step, code, make };
-    vec![
-        fault(2, 4000, |ask| ask.with("Nonce", "many")),
-        fault(2, 4000, |ask| ask.without("Timestamp")),
-        fault(3, 4104, |ask| ask.with("SecretId", "AKIDUNKNOWN")),
-        fault(3, 4104, |ask| ask.with("SecretId", "not a key's id")),
-        fault(3, 4300, |ask| ask.with("SecretId", "AKIDBLOCKED")),
-        fault(4, 4500, |ask| ask.with("Timestamp", "1699999699")),
-        fault(4, 4500, |ask| ask.with("Timestamp", "1700000301")),
-        fault(5, 4100, |ask| ask.signed_for("another.example.com")),
-        fault(5, 4100, |ask| ask.signature("not base64")),
-        fault(6, 4105, |ask| ask.with("Token", "tmp-token-1")),
-        fault(6, 4500, |ask| ask.with("Nonce", "77")),
-        fault(9, 10001, |ask| ask.with("passwd", "short")),
-        fault(9, 10001, |ask| ask.with("unknown", "1")),
-        fault(11, 12002, |ask| ask.with("instanceIds.0", "cpm-busy")),
-    ]
-}
-
-#[tokio::test]
-async fn of_two_faults_the_earlier_answers() {
-    let world = World::new().await;
-    for first in faults() {
-        for second in faults().iter().filter(|second| second.step > first.step) {
-            let ask = (first.make)((second.make)(Ask::reset("abce1234")));
-            world.send(ask.get()).await.assert_refused(first.code);
-            world.send(ask.post()).await.assert_refused(first.code);
-        }
-    }
-}
-
-#[tokio::test]
-async fn what_cannot_be_decoded_comes_before_every_other_fault() {
-    let world = World::new().await;
-    for fault in faults() {
-        let form = (fault.make)(Ask::reset("abce1234")).form("GET");
-        let reply = world.send(get(&format!("{form}&x=%"))).await;
-        reply.assert_refused(4000);
-        assert!(reply.message().contains("percent"), "{reply:?}");
-    }
-}
 
 #[tokio::test]
 async fn quota_comes_before_permission_and_permission_before_maintenance() {

@@ -38,9 +38,17 @@ pub(super) fn section() -> Section {
         let ask = devices().json(&format!(r#"{{"Limit":{value}}}"#));
         cases.push(refused(format!("limit {value} in JSON"), JSON, ask, ParameterInvalid));
     }
-    for value in
-        ["0", "-1", "101", "9007199254740992", "18446744073709551615", "-9223372036854775808"]
-    {
+    for value in [
+        "0",
+        "-1",
+        "101",
+        "9007199254740992",
+        "18446744073709551615",
+        "-9223372036854775808",
+        "18446744073709551616",
+        "-9223372036854775809",
+        "340282366920938463463374607431768211456",
+    ] {
         let ask = devices().json(&format!(r#"{{"Limit":{value}}}"#));
         cases.push(refused(format!("limit {value} in JSON"), JSON, ask, ParameterOutOfBounds));
     }

@@ -192,7 +192,8 @@ fn refused_leaves_nonce(target: &Target) -> Result<(), Failure> {
 /// There is no first answer to give: the secret of a new key is told once.
 fn administrator(target: &Target, way: Way) -> Result<(), Failure> {
     let make = ask("CreateApiKey", "CreateApiKey").by("admin").with("uin", "1");
-    let make = make.with("appId", "<app>").tc3(|tc3| tc3.signed.push("x-tc-action".to_owned()));
+    let make =
+        make.with("appId", "<administered>").tc3(|tc3| tc3.signed.push("x-tc-action".to_owned()));
     let message = target.message(&make, way)?;
     target.expect_of(&message, way.dialect(), &DONE)?;
     target.expect_of(&message, way.dialect(), &Expected::Refused(Replayed)).map(|_| ())

@@ -63,7 +63,9 @@ impl Making {
         self.name("foreign", &other.instance_id);
         let offline = lab.ready.devices.iter().find(|device| !device.alive);
         self.name("offline", &offline.expect("one without an agent").instance_id);
-        self.name("app", &self.app_id.to_string());
+        let account = self.app_id.to_string();
+        self.name("app", &account);
+        self.name("administered", &account);
     }
 
     fn make_keys(&mut self) {
