@@ -153,12 +153,20 @@ impl Given {
     }
 }
 
+/// What a tag in JSON is.
+const PARTS: &str = "each is an object with TagKey and TagValues";
+
 /// Names the parts of tags as a form would (contract 4.3).
 fn tag_items(list: Vec<Json>) -> Given {
     let (key, values) = tags::names(Dialect::V3);
     let mut items = Vec::new();
     for (n, tag) in list.into_iter().enumerate() {
         let Json::Object(members) = tag else { return Given::Unreadable("objects are expected") };
+        // An object without a key would leave no trace in the names, so no tag where one was meant.
+        let is_key = |(name, member): &(String, Json)| name == key && !matches!(member, Json::Null);
+        if !members.iter().any(is_key) {
+            return Given::Unreadable(PARTS);
+        }
         for (name, member) in members {
             let parts = match member {
                 Json::Null => continue,
@@ -168,7 +176,7 @@ fn tag_items(list: Vec<Json>) -> Given {
                     .map(|(m, v)| (format!("{n}.{name}.{m}"), v))
                     .collect(),
                 one if name == key => vec![(format!("{n}.{name}"), one)],
-                _ => return Given::Unreadable("each is an object with TagKey and TagValues"),
+                _ => return Given::Unreadable(PARTS),
             };
             for (index, part) in parts {
                 match Scalar::from_json(part) {

@@ -86,14 +86,17 @@ fn operation_v2(action: &Action, name: &str) -> Value {
         "SignatureMethod": {"type": "string", "enum": ["HmacSHA1", "HmacSHA256"]},
         "Region": {"type": "string", "title": "Accepted, and without effect."},
         "Token": {"type": "string", "title": "Of a temporary key."},
+        "RequestClient": {"type": "string", "title": "Name of the client, for the log."},
     });
     let mut required = vec!["Action", "SecretId", "Timestamp", "Nonce", "Signature"]
         .into_iter()
         .map(str::to_owned)
         .collect::<Vec<_>>();
     let mut patterns = Map::new();
+    let ignored = json!({"title": "Any other upper-case name: signed like all, and ignored."});
+    patterns.insert("^[A-Z]".to_owned(), ignored);
     for accepted in action.parameters {
-        let (named, more) = in_form(accepted.parameter);
+        let (named, more) = in_form(accepted);
         for (name, schema) in named {
             if accepted.required {
                 required.push(name.clone());
@@ -124,7 +127,7 @@ fn operation_v3(action: &Action, name: &str) -> Value {
     let (mut properties, mut required) = (Map::new(), Vec::new());
     for accepted in action.parameters {
         let Some(name) = accepted.parameter.name_v3 else { continue };
-        properties.insert(name.to_owned(), in_json(accepted.parameter));
+        properties.insert(name.to_owned(), in_json(accepted));
         if accepted.required {
             required.push(name);
         }

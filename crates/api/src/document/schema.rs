@@ -3,7 +3,7 @@
 use opencpm_domain::{DeviceStatus, OperateStatus, PasswordPolicy};
 use serde_json::{Value, json};
 
-use crate::action::{ACTIONS, Dialect, Kind, MOST_ITEMS, Parameter, tag_names};
+use crate::action::{ACTIONS, Accepted, Dialect, Kind, MOST_ITEMS, Parameter, tag_names};
 use crate::answer::{Field, Holds, Shape, When};
 
 /// 2^53-1 is easier to read than its digits.
@@ -98,9 +98,19 @@ fn one(kind: Kind, dialect: Dialect) -> Value {
     }
 }
 
+/// The schema of one value as an action takes it: what is required is not empty, for an empty
+/// text counts as missing (contract section 6).
+fn one_of(accepted: &Accepted, dialect: Dialect) -> Value {
+    let mut schema = one(accepted.parameter.kind, dialect);
+    if accepted.required && matches!(accepted.parameter.kind, Kind::Text { .. }) {
+        schema["minLength"] = 1.into();
+    }
+    schema
+}
+
 /// The schema of a parameter in a JSON body.
-pub(super) fn in_json(parameter: &Parameter) -> Value {
-    let one = one(parameter.kind, Dialect::V3);
+pub(super) fn in_json(accepted: &Accepted) -> Value {
+    let (parameter, one) = (accepted.parameter, one_of(accepted, Dialect::V3));
     let mut schema = match parameter.kind {
         Kind::Tags => json!({"type": "array", "maxItems": 50, "items": one}),
         kind if kind.is_list() => {
@@ -117,9 +127,9 @@ pub(super) fn in_json(parameter: &Parameter) -> Value {
 type Schemas = Vec<(String, Value)>;
 
 /// A parameter in a form: its properties, and the patterns of further ones.
-pub(super) fn in_form(parameter: &Parameter) -> (Schemas, Schemas) {
-    let Parameter { name, kind, meaning, .. } = parameter;
-    let mut schema = one(*kind, Dialect::V2);
+pub(super) fn in_form(accepted: &Accepted) -> (Schemas, Schemas) {
+    let Parameter { name, kind, meaning, .. } = accepted.parameter;
+    let mut schema = one_of(accepted, Dialect::V2);
     if *kind == Kind::Tags {
         let (key, values) = tag_names(Dialect::V2);
         let part = |part: &str| schema["properties"][part].clone();

@@ -183,3 +183,17 @@ async fn what_no_device_can_be_is_refused() {
     assert!(refused.message().contains("deadline: give it or clear it"), "{refused:?}");
     assert!(world.service.asked.all().is_empty());
 }
+
+/// A tag that is silently left out would widen what was to be limited: a filter, or a key.
+#[tokio::test]
+async fn a_tag_without_a_key_is_refused_and_never_left_out() {
+    let world = World::new().await;
+    for tag in [json!({}), json!({"TagKey": null}), json!({"TagValues": []})] {
+        let body = json!({"InstanceIds": ["cpm-1"], "Tags": [{"TagKey": "env"}, tag]});
+        let list = Ask3::new("DescribeDevices", &body.to_string());
+        world.send(list.raw()).await.assert_refused_v3("InvalidParameter");
+        let body = json!({"ValidSeconds": 3600, "InstanceIds": ["cpm-1"], "Tags": [tag]});
+        let key = Ask3::new("CreateTemporaryKey", &body.to_string()).signing_action();
+        world.send(key.raw()).await.assert_refused_v3("InvalidParameter");
+    }
+}
