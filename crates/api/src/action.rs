@@ -24,6 +24,7 @@ pub(crate) use tags::names as tag_names;
 use opencpm_domain::Condition;
 
 use crate::answer::Shape;
+use crate::dialect::{COMMON, Dialect};
 
 /// What the service can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -122,15 +123,6 @@ pub struct Parameter {
     pub meaning: &'static str,
 }
 
-/// The two ways to ask for the same operations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
-    /// API 2.0.
-    V2,
-    /// API 3.0.
-    V3,
-}
-
 impl Operation {
     /// The name that permissions, quotas and logs use.
     pub fn name(self) -> &'static str {
@@ -169,41 +161,6 @@ impl Parameter {
         }
     }
 }
-
-impl Dialect {
-    /// Where its requests go (contract section 1).
-    pub const fn path(self) -> &'static str {
-        match self {
-            Self::V2 => "/v2/index.php",
-            Self::V3 => "/",
-        }
-    }
-
-    /// Whether a name in a form is not an action's parameter: in API 2.0 any that begins in upper
-    /// case, in API 3.0 the common ones (contract 2.1).
-    pub(crate) fn is_common(self, name: &str) -> bool {
-        match self {
-            Self::V2 => name.starts_with(|c: char| c.is_ascii_uppercase()),
-            Self::V3 => COMMON.contains(&name),
-        }
-    }
-}
-
-/// The common parameters of API 2.0 and of v1 of API 3.0 (contract 2.1).
-pub const COMMON: &[&str] = &[
-    "Action",
-    "SecretId",
-    "Timestamp",
-    "Nonce",
-    "Signature",
-    "SignatureMethod",
-    "Region",
-    "Token",
-    "Version",
-    "Language",
-    "RequestClient",
-    "RequestSource",
-];
 
 /// True for a name that the table knows, lists with their index included: such a name may be put
 /// into a message, while an unknown one may be a piece of a password that was not encoded.

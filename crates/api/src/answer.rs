@@ -28,7 +28,7 @@ use opencpm_operations::describe_devices::DescribedDevices;
 use opencpm_operations::operation_result::{OperationResult, TaskVerification};
 use opencpm_operations::row::{Account, ApiKey, LogEntry, Maintenance, Page};
 
-use crate::action::Dialect;
+use crate::dialect::Dialect;
 use object::Object;
 
 /// What an operation came to, in no dialect's terms.

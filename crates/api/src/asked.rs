@@ -7,10 +7,11 @@ use opencpm_operations::row::{Fingerprint, Unique, UsedNonce};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::action::{Action, Arguments, Dialect, decode_form, decode_json};
-use crate::edge::Received;
+use crate::action::{Action, Arguments, decode_form, decode_json};
+use crate::dialect::Dialect;
 use crate::form::Form;
 use crate::json::Json;
+use crate::received::Received;
 use crate::settings::Settings;
 use crate::signature::{Algorithm, Signed};
 use crate::tc3::{self, Authorization};

@@ -5,13 +5,11 @@ use base64::engine::general_purpose::STANDARD;
 use opencpm_domain::{Condition, Refusal, SecretId};
 use zeroize::Zeroizing;
 
-use crate::action::{Action, Dialect};
+use crate::action::Action;
 use crate::asked::{Asked, Parameters};
+use crate::dialect::{Dialect, VERSION};
 use crate::form::Form;
 use crate::signature::Algorithm;
-
-/// The one version of API 3.0 (contract section 1).
-pub(crate) const VERSION: &str = "2018-04-23";
 
 /// Reads the common parameters: presence of all first, then form.
 pub(crate) fn read(form: Form, dialect: Dialect) -> Result<Asked<'static>, Refusal> {

@@ -10,7 +10,7 @@ pub use reference::reference;
 
 use opencpm_domain::Condition;
 
-use crate::action::Dialect;
+use crate::dialect::Dialect;
 
 /// The conditions that every action can answer (contract 7.2); an action's own are in its row.
 const COMMON: &[Condition] = &[

@@ -3,18 +3,20 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use opencpm_domain::{Condition, Refusal, SecretId, Timestamp};
 use opencpm_operations::port::{Clock, Random};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use crate::action::{Action, Dialect};
+use crate::action::Action;
 use crate::answer::{self, Body, Output, Style};
 use crate::asked::Asked;
+use crate::dialect::Dialect;
 use crate::document::openapi;
 use crate::judge::judge;
+use crate::received::Received;
 use crate::service::Service;
 use crate::{Settings, body, v3};
 
@@ -29,18 +31,6 @@ pub struct Edge {
     body_memory: Arc<Semaphore>,
     /// Requests that are being carried out. They go on when their connection breaks.
     work: TaskTracker,
-}
-
-/// A request as far as no dialect matters.
-pub(crate) struct Received {
-    /// `GET` or `POST`.
-    pub(crate) method: &'static str,
-    /// The host as received: any bytes, or none.
-    pub(crate) host: Vec<u8>,
-    /// All headers. `Authorization` may be as good as a key for a while and is never logged.
-    pub(crate) headers: HeaderMap,
-    /// The query of a GET, the body of a POST.
-    pub(crate) encoded: body::Bytes,
 }
 
 /// What may be logged of a request, as far as it was read: names that we know, and the key.
@@ -135,13 +125,14 @@ impl Edge {
         let request_id = self.request_id();
         let begun = Instant::now();
         let method = request.method().clone();
-        let (trail, result) = match self.receive(request).await {
-            Ok(received) if dialect == Dialect::V3 && v3::is_a_look_around(&received) => {
-                return nothing_here();
-            }
-            Ok(received) => self.clone().carry_out(dialect, received).await,
-            Err(refusal) => (Trail::default(), Err(refusal)),
-        };
+        let (trail, result) =
+            match Received::read(request, &self.settings.limits, &self.body_memory).await {
+                Ok(received) if dialect == Dialect::V3 && v3::is_a_look_around(&received) => {
+                    return nothing_here();
+                }
+                Ok(received) => self.clone().carry_out(dialect, received).await,
+                Err(refusal) => (Trail::default(), Err(refusal)),
+            };
         log(&request_id, dialect, &method, &trail, &result, begun);
         match result {
             Ok(output) => {
@@ -155,23 +146,6 @@ impl Edge {
                 if is_wrong_method { method_not_allowed(body) } else { json(StatusCode::OK, body) }
             }
         }
-    }
-
-    /// Step 1 of contract 7.1, as far as it needs no decoding: size and method.
-    async fn receive(&self, request: Request<Incoming>) -> Result<Received, Refusal> {
-        let limits = &self.settings.limits;
-        if request_line(&request) > limits.request_line {
-            let message = format!("the request line is longer than {} bytes", limits.request_line);
-            return Err(Refusal::new(Condition::TooLarge, message));
-        }
-        let host = host(&request);
-        let (parts, sent) = request.into_parts();
-        let (method, encoded) = match parts.method {
-            Method::GET => ("GET", body::Bytes::from(parts.uri.query().unwrap_or_default())),
-            Method::POST => ("POST", body::read(sent, limits, &self.body_memory).await?),
-            _ => return Err(Refusal::new(Condition::UnsupportedProtocol, "use GET or POST")),
-        };
-        Ok(Received { method, host, headers: parts.headers, encoded })
     }
 
     /// As a task of its own, so that a client that hangs up does not stop it half-way, and a
@@ -196,23 +170,6 @@ impl Edge {
 
 fn ours(method: &Method) -> bool {
     [Method::GET, Method::POST].contains(method)
-}
-
-/// Method, target and version, with the spaces between them.
-fn request_line(request: &Request<Incoming>) -> usize {
-    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
-    request.method().as_str().len() + target + " ".len() + " HTTP/1.1".len()
-}
-
-/// `Host` as received; on HTTP/2, `:authority` (contract section 1).
-fn host(request: &Request<Incoming>) -> Vec<u8> {
-    let header = request.headers().get(HOST).map(|value| value.as_bytes().to_vec());
-    let authority = || request.uri().authority().map(|a| a.as_str().as_bytes().to_vec());
-    match request.version() {
-        hyper::Version::HTTP_2 => authority().or(header),
-        _ => header.or_else(authority),
-    }
-    .unwrap_or_default()
 }
 
 /// One line for each request: never a query, a header or a body, and of the caller's own values

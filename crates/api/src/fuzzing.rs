@@ -6,12 +6,13 @@ use jiff::tz::Offset;
 use opencpm_domain::{Condition, PasswordPolicy, Refusal, SecretId, Timestamp};
 use opencpm_operations::row::{Unique, UsedNonce};
 
-use crate::action::{ACTIONS, Action, Arguments, Context, Dialect, Input};
+use crate::action::{ACTIONS, Action, Arguments, Context, Input};
 use crate::action::{decode_form, decode_json};
 use crate::asked::Parameters;
-use crate::edge::Received;
+use crate::dialect::Dialect;
 use crate::form::Form;
 use crate::json::{Json, JsonError};
+use crate::received::Received;
 use crate::tc3::{self, Authorization};
 use crate::{Settings, body, v2, v3};
 

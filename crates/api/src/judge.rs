@@ -7,11 +7,13 @@ use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::action::{Access, Action, Context, Dialect, Input, Operation};
+use crate::action::{Access, Action, Context, Input, Operation};
 use crate::answer::Output;
 use crate::asked::Asked;
 use crate::carry_out::carry_out;
-use crate::edge::{Received, Trail};
+use crate::dialect::Dialect;
+use crate::edge::Trail;
+use crate::received::Received;
 use crate::{Edge, signature, v2, v3};
 
 /// Judges and carries out one request. Size and method were looked at before.

@@ -6,8 +6,8 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::edge::Received;
 use crate::moment;
+use crate::received::Received;
 use crate::settings::Settings;
 use crate::signature::host_candidates;
 

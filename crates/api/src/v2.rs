@@ -2,11 +2,11 @@
 
 use opencpm_domain::Refusal;
 
-use crate::action::Dialect;
 use crate::asked::Asked;
 use crate::common;
-use crate::edge::Received;
+use crate::dialect::Dialect;
 use crate::form::Form;
+use crate::received::Received;
 
 /// Reads a request.
 pub(crate) fn read(request: &Received) -> Result<Asked<'static>, Refusal> {

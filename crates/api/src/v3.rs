@@ -5,11 +5,12 @@ use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use opencpm_domain::{Condition, Refusal, SecretId};
 use zeroize::Zeroizing;
 
-use crate::action::{Action, Dialect};
+use crate::action::Action;
 use crate::asked::{Asked, Encoded, Parameters};
-use crate::common::{self, VERSION, digits, require};
-use crate::edge::Received;
+use crate::common::{self, digits, require};
+use crate::dialect::{Dialect, VERSION};
 use crate::form::Form;
+use crate::received::Received;
 use crate::tc3::{self, Authorization};
 
 const VERSION_HEADER: &str = "x-tc-version";

@@ -17,7 +17,7 @@ use opencpm_domain::{Condition, Refusal};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use crate::action::Dialect;
+use crate::dialect::Dialect;
 use crate::{Edge, answer};
 
 /// The library tells HTTP/2 from HTTP/1 by so many bytes; from then on it watches the time.

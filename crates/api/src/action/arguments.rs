@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 
 use super::given::{Gathered, Given};
 use super::kind::{self, Value};
-use super::{Action, Dialect, Kind, Parameter, is_known_name};
+use super::{Action, Kind, Parameter, is_known_name};
+use crate::dialect::Dialect;
 use crate::form::Form;
 use crate::json::Json;
 use crate::moment::Moment;

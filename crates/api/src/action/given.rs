@@ -3,7 +3,8 @@
 
 use zeroize::Zeroizing;
 
-use super::{Accepted, Action, Dialect, Kind, tags};
+use super::{Accepted, Action, Kind, tags};
+use crate::dialect::Dialect;
 use crate::form::Form;
 use crate::json::Json;
 

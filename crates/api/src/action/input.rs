@@ -12,7 +12,8 @@ use opencpm_operations::row::{
 };
 
 use super::parameter::*;
-use super::{Action, Arguments, Dialect, Operation, Parameter};
+use super::{Action, Arguments, Operation, Parameter};
+use crate::dialect::Dialect;
 use crate::moment::Moment;
 use crate::service::AgentRequest;
 

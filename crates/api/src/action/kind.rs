@@ -5,9 +5,10 @@ use opencpm_domain::{DeviceStatus, InstanceId, OperateStatus, SecretId, Uin};
 use opencpm_operations::row::TagFilter;
 use zeroize::Zeroizing;
 
+use super::Action;
 use super::given::{Given, Item, Scalar, Written, is_index};
 use super::tags;
-use super::{Action, Dialect};
+use crate::dialect::Dialect;
 use crate::moment::Moment;
 
 /// A list holds at most so many values (contract 4.1).

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use opencpm_operations::row::TagFilter;
 
-use super::Dialect;
 use super::given::{Item, is_index};
 use super::kind::short;
+use crate::dialect::Dialect;
 
 /// So many tags in one list, and so many values of each.
 const MOST: usize = 50;

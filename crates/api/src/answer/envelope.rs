@@ -3,7 +3,7 @@ use opencpm_domain::{Condition, Refusal};
 use super::body::{Body, Writing};
 use super::object::Object;
 use super::{Output, REQUEST_ID, Style};
-use crate::action::Dialect;
+use crate::dialect::Dialect;
 
 /// Of every answer, exactly so: clients look for errors only under this name (contract 1).
 pub(crate) const CONTENT_TYPE: &str = "application/json";

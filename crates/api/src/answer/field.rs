@@ -1,4 +1,4 @@
-use crate::action::Dialect;
+use crate::dialect::Dialect;
 
 /// A field of an answer.
 #[derive(Debug)]

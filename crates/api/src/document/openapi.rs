@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::schema::{component, in_form, in_json, object};
 use super::{COMMON, code};
-use crate::action::{ACTIONS, Action, Dialect};
+use crate::action::{ACTIONS, Action};
 use crate::answer::{CONTENT_TYPE, REQUEST_ID, SHAPES};
-use crate::common::VERSION;
+use crate::dialect::{Dialect, VERSION};
 
 /// The document, as JSON.
 pub fn openapi() -> String {

@@ -6,8 +6,9 @@ use opencpm_domain::Condition;
 
 use super::code;
 use super::schema::{field_in_words, in_words};
-use crate::action::{ACTIONS, Access, Action, Dialect, Parameter};
+use crate::action::{ACTIONS, Access, Action, Parameter};
 use crate::answer::{Field, SHAPES, Shape};
+use crate::dialect::Dialect;
 
 /// The reference, as Markdown.
 pub fn reference() -> String {

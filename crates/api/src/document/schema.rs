@@ -3,8 +3,9 @@
 use opencpm_domain::{DeviceStatus, OperateStatus, PasswordPolicy};
 use serde_json::{Value, json};
 
-use crate::action::{ACTIONS, Accepted, Dialect, Kind, MOST_ITEMS, Parameter, tag_names};
+use crate::action::{ACTIONS, Accepted, Kind, MOST_ITEMS, Parameter, tag_names};
 use crate::answer::{Field, Holds, Shape, When};
+use crate::dialect::Dialect;
 
 /// 2^53-1 is easier to read than its digits.
 fn shown(number: u64) -> String {

@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 use crate::ask::Ask;
 use crate::world::{NOW, SECRET_KEY, World};
 use opencpm_api::Settings;
-use opencpm_api::action::{ACTIONS, Action, Dialect, Operation};
+use opencpm_api::action::{ACTIONS, Action, Operation};
+use opencpm_api::dialect::Dialect;
 use serde_json::json;
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
-use opencpm_api::action::{Action, Dialect};
+use opencpm_api::action::Action;
+use opencpm_api::dialect::Dialect;
 use opencpm_operations::quotas::QuotaSettings;
 use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
