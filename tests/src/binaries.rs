@@ -29,6 +29,11 @@ pub fn clients() -> PathBuf {
     path("OPENCPM_CLIENTS")
 }
 
+/// The program that generates cases from the OpenAPI document.
+pub fn schemathesis() -> PathBuf {
+    path("OPENCPM_SCHEMATHESIS")
+}
+
 #[expect(clippy::panic, reason = "only tests call this, and a test stops by a panic")]
 fn path(variable: &str) -> PathBuf {
     let path = std::env::var_os(variable).map(PathBuf::from);

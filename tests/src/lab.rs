@@ -118,6 +118,11 @@ impl Lab {
         self.dir.path()
     }
 
+    /// What [`Self::ready`] was read from.
+    pub fn ready_file(&self) -> PathBuf {
+        self.dir.path().join(READY)
+    }
+
     /// The lab's process.
     pub fn pid(&self) -> Pid {
         Pid::from_child(&self.child)

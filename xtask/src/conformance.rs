@@ -1,6 +1,6 @@
 //! `cargo xtask conformance`: the published clients against a lab, and the document that says so.
 
-mod install;
+pub(crate) mod install;
 
 use crate::binaries::{self, Binaries, Profile};
 use crate::command::{self, CommandError};

@@ -16,6 +16,7 @@ mod conformance;
 mod demo;
 mod footprint;
 mod fuzz;
+mod schemathesis;
 mod test;
 mod workspace;
 
@@ -49,6 +50,15 @@ enum Task {
     Conformance {
         /// Only this one, by its package's name; nothing is written.
         client: Option<String>,
+    },
+    /// Try requests that schemathesis generates from the OpenAPI document, against a lab.
+    Schemathesis {
+        /// So many of each operation, besides the boundary values of its parameters.
+        #[arg(long, default_value_t = schemathesis::SHORT)]
+        examples: u32,
+        /// Another one makes other requests.
+        #[arg(long, default_value_t = schemathesis::SEED)]
+        seed: u32,
     },
     /// Build the agent as one small static binary; the last line is its path.
     Agent,
@@ -101,6 +111,7 @@ fn perform(task: Task) -> Result<ExitCode, Box<dyn Error>> {
         Task::Demo { arguments } => return Ok(demo::run(&workspace, &arguments)?),
         Task::Test => test::run(&workspace)?,
         Task::Conformance { client } => conformance::run(&workspace, client.as_deref())?,
+        Task::Schemathesis { examples, seed } => schemathesis::run(&workspace, examples, seed)?,
         Task::Agent => agent::run(&workspace)?,
         Task::Footprint => footprint::run(&workspace)?,
         Task::Bench { devices } => bench::run(&workspace, devices)?,

@@ -11,7 +11,7 @@ use crate::binaries::{self, Binaries, Profile};
 use crate::command::{self, CommandError};
 use crate::fuzz::Enough;
 use crate::workspace::Workspace;
-use crate::{agent, arrows, conformance, fuzz};
+use crate::{agent, arrows, conformance, fuzz, schemathesis};
 
 /// A step failed; those after it did not run.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,8 @@ pub(crate) enum TestError {
     Fuzz(#[from] fuzz::FuzzError),
     #[error(transparent)]
     Conformance(#[from] conformance::ConformanceError),
+    #[error(transparent)]
+    Schemathesis(#[from] schemathesis::SchemathesisError),
     /// The file that keeps new packages from starting services.
     #[error("cannot look after {path}")]
     ServicePolicy { path: PathBuf, source: io::Error },
@@ -73,6 +75,8 @@ fn steps(workspace: &Workspace, announce: &dyn Fn(&str)) -> Result<(), TestError
     command::succeed(&mut tests)?;
     announce("published clients, unmodified");
     conformance::check(workspace, &binaries)?;
+    announce("requests generated from the OpenAPI document");
+    schemathesis::check(workspace, &binaries)?;
     announce("the agent's own tests, which also kill it at chosen points");
     // Last: it leaves this agent where the ordinary one was.
     Ok(cargo("test -p opencpm-agent --features fault-points --no-fail-fast")?)

@@ -26,7 +26,8 @@ pub(super) fn all(sources: &Path, target: &Path) -> Result<(), InstallError> {
     names.iter().try_for_each(|name| one(&sources.join(name), &target.join(name)))
 }
 
-fn one(source: &Path, folder: &Path) -> Result<(), InstallError> {
+/// Installs what one folder pins, as above.
+pub(crate) fn one(source: &Path, folder: &Path) -> Result<(), InstallError> {
     let python = source.join("requirements.txt");
     let pins = if python.exists() { python.clone() } else { source.join("package-lock.json") };
     let wanted = read(fs::read_to_string(&pins), &pins)?;

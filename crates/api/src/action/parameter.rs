@@ -58,10 +58,10 @@ parameters! {
     VPC_ID: "vpcId", None, NUMBER, "The network, as its old number.";
     SUBNET_ID: "subnetId", None, NUMBER, "The subnet, as its old number.";
     SUBNET_IDS: "subnetIds", None, Kind::Integers { least: 0, most: MOST_U32 },
-        "Any of these subnets, as old numbers.";
+        "Any of these subnets, as old numbers; not beside subnetId.";
     UN_VPC_ID: "unVpcId", Some("VpcId"), TEXT, "The network.";
     UN_SUBNET_ID: "unSubnetId", Some("SubnetId"), TEXT, "The subnet.";
-    UN_SUBNET_IDS: "unSubnetIds", None, Kind::Texts { most: 255 }, "Any of these subnets.";
+    UN_SUBNET_IDS: "unSubnetIds", None, Kind::Texts { most: 255 }, "Any of these subnets; not beside unSubnetId.";
     DEVICE_CLASS: "deviceClass", None, TEXT, "The class, as its old name.";
     DEVICE_CLASS_CODE: "deviceClassCode", Some("DeviceClassCode"), TEXT, "The class.";
     PROJECT_ID: "projectId", None, NUMBER, "The project.";

@@ -48,6 +48,12 @@ pub(super) fn in_words(kind: Kind, dialect: Dialect) -> String {
     }
 }
 
+/// A day of the calendar, but for the length of months.
+const DATE: &str = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])";
+
+/// A time of day behind its date.
+const TIME: &str = " ([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]";
+
 /// The schema of one value: of the parameter itself, or of an item of its list.
 fn one(kind: Kind, dialect: Dialect) -> Value {
     let text = |pattern: &str| json!({"type": "string", "pattern": pattern});
@@ -71,8 +77,8 @@ fn one(kind: Kind, dialect: Dialect) -> Value {
         }
         Kind::Flag => numbers(vec![0, 1]),
         Kind::Instance | Kind::Instances { .. } | Kind::SecretId => text("^[A-Za-z0-9_-]{1,64}$"),
-        Kind::Time => text("^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$"),
-        Kind::Day => text("^[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2}:[0-9]{2})?$"),
+        Kind::Time => text(&format!("^{DATE}{TIME}$")),
+        Kind::Day => text(&format!("^{DATE}({TIME})?$")),
         Kind::DeviceStatus | Kind::DeviceStatuses => numbers(device_statuses()),
         Kind::OperateStatus => {
             let settable = |n: &u8| OperateStatus::try_from(*n).is_ok() && *n != 11;
