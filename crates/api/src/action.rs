@@ -150,6 +150,14 @@ impl Action {
     pub fn name(&self) -> &'static str {
         self.names.first().copied().unwrap_or_default()
     }
+
+    /// What the dialect calls it.
+    pub fn name_in(&self, dialect: Dialect) -> &'static str {
+        match dialect {
+            Dialect::V2 => self.name(),
+            Dialect::V3 => self.name_v3.unwrap_or_default(),
+        }
+    }
 }
 
 impl Parameter {

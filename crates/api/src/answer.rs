@@ -91,7 +91,7 @@ impl Output {
             Self::Log(page) => tasks::log(&page, to),
             Self::Agents(page) => devices::agents(&page, to),
             Self::Task(result) => tasks::task(&Arc::new(result), to),
-            Self::Verification(task) => tasks::verification(&task, to),
+            Self::Verification(task) => tasks::verification(&Arc::new(task), to),
             Self::Account(account) => administration::account(&account, to),
             Self::Accounts(accounts) => administration::accounts(&accounts, to),
             Self::Key(made) => administration::new_key(&made, to),

@@ -77,12 +77,14 @@ impl Asked<'_> {
         }
     }
 
-    /// Whether another action under the same signature would be noticed. The SDKs' TC3 signature
-    /// leaves the action out (contract 2.3).
-    pub(crate) fn covers_action(&self) -> bool {
+    /// Whether another action or another body under the same signature would be noticed. The
+    /// SDKs' TC3 signature leaves the action out, and may leave the body out (contract 2.3).
+    pub(crate) fn covers_everything(&self, request: &Received) -> bool {
         match &self.signed {
             Parameters::Form { .. } => true,
-            Parameters::Tc3 { authorization, .. } => authorization.covers(tc3::ACTION),
+            Parameters::Tc3 { authorization, .. } => {
+                authorization.covers(tc3::ACTION) && !tc3::is_unsigned(request)
+            }
         }
     }
 

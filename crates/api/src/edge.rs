@@ -1,8 +1,8 @@
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use hyper::body::Incoming;
+use hyper::body::{Bytes, Incoming};
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use opencpm_domain::{Condition, Refusal, SecretId, Timestamp};
@@ -55,6 +55,9 @@ impl Trail {
 
 /// Where the OpenAPI document is.
 const DOCUMENT: &str = "/openapi.json";
+
+/// Made once: anybody may ask for it, and none of them shall cost anything.
+static OPENAPI: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(openapi()));
 
 type Answered = Response<Body>;
 
@@ -115,7 +118,7 @@ impl Edge {
         Ok(match dialects.into_iter().find(|dialect| dialect.path() == path) {
             Some(dialect) => self.answer(dialect, request).await,
             None if path == DOCUMENT && request.method() == Method::GET => {
-                json(StatusCode::OK, Body::from(openapi()))
+                json(StatusCode::OK, Body::from(OPENAPI.clone()))
             }
             None => nothing_here(),
         })
@@ -210,7 +213,7 @@ fn nothing_here() -> Answered {
         "{{\"message\":\"there is nothing here; API 2.0 is at {v2}, API 3.0 at {v3} with POST, \
          their description at {DOCUMENT}\"}}"
     );
-    json(StatusCode::NOT_FOUND, Body::from(text))
+    json(StatusCode::NOT_FOUND, Body::from(Bytes::from(text)))
 }
 
 fn json(status: StatusCode, body: Body) -> Answered {

@@ -82,11 +82,11 @@ fn check_signature(
     if !verifies || !is_our_host(&settings.hosts, &request.host) {
         return Err(Condition::SignatureWrong.into());
     }
-    // A read, caught on its way, must not become a change. The reset is the contract's own, whose
-    // clients sign no action; no read takes what it needs.
+    // A read, caught on its way, must not become a change, nor one change another. The reset is
+    // the contract's own, whose clients sign no action; no signed body of a read is one of a reset.
     let is_change = |a: &&Action| a.mutates && a.operation != Operation::ResetPassword;
-    if asked.action.as_ref().is_some_and(is_change) && !asked.covers_action() {
-        let why = "this action needs X-TC-Action among the signed headers";
+    if asked.action.as_ref().is_some_and(is_change) && !asked.covers_everything(request) {
+        let why = "this action needs X-TC-Action among the signed headers, and a signed payload";
         return Err(Refusal::new(Condition::SignatureWrong, why));
     }
     Ok(())

@@ -96,9 +96,14 @@ fn is_our_service(service: &str, host: &[u8]) -> bool {
     service == "bm" || (!service.is_empty() && service.as_bytes() == first)
 }
 
+/// True where the signature leaves the payload out.
+pub(crate) fn is_unsigned(request: &Received) -> bool {
+    request.headers.get(CONTENT_SHA256).is_some_and(|value| value == UNSIGNED)
+}
+
 /// `None` where the payload is unsigned and the operator wants it signed.
 fn payload_hash(request: &Received, settings: &Settings) -> Option<[u8; 32]> {
-    let is_unsigned = request.headers.get(CONTENT_SHA256).is_some_and(|value| value == UNSIGNED);
+    let is_unsigned = is_unsigned(request);
     let payload = match request.method {
         _ if is_unsigned => UNSIGNED.as_bytes(),
         "POST" => &request.encoded,

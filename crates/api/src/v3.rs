@@ -19,12 +19,16 @@ const CLIENT: &str = "x-tc-requestclient";
 
 /// Reads a request.
 pub(crate) fn read(request: &Received) -> Result<Asked<'_>, Refusal> {
+    if request.headers.get(AUTHORIZATION).is_some_and(|value| value.to_str().is_err()) {
+        return Err(Condition::AuthorizationUnreadable.into());
+    }
     let authorization = header(request, AUTHORIZATION.as_str())?;
+    let is_json = request.method == "POST" && is_json(request)?;
     match authorization {
         Some(text) if text.starts_with(tc3::ALGORITHM) => read_tc3(request, text),
         // The SDKs' unsigned mode says SKIP.
-        Some(_) if is_json(request)? => Err(Condition::AuthorizationUnreadable.into()),
-        None if is_json(request)? => Err(missing_authorization()),
+        Some(_) if is_json => Err(Condition::AuthorizationUnreadable.into()),
+        None if is_json => Err(missing_authorization()),
         _ => read_v1(request, authorization.is_some()),
     }
 }

@@ -116,10 +116,13 @@ fn refuse_unknown(
     let plain = first.len() <= 64 && first.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.');
     let told = is_known_name(first) || (plain && !secret);
     let which = if told { first.as_str() } else { "a parameter" };
-    let known: Vec<_> =
-        action.parameters.iter().map(|accepted| shown(accepted.parameter, dialect)).collect();
+    let parameters = action.parameters.iter().map(|accepted| accepted.parameter);
+    let known: Vec<_> = parameters
+        .filter(|parameter| parameter.name_in(dialect).is_some())
+        .map(|parameter| shown(parameter, dialect))
+        .collect();
     let takes = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-    let message = format!("unknown: {which}; {} takes {takes}", action.name());
+    let message = format!("unknown: {which}; {} takes {takes}", action.name_in(dialect));
     Err(Refusal::new(Condition::ParameterUnknown, message))
 }
 
@@ -128,7 +131,7 @@ fn about(condition: Condition, parameter: &Parameter, dialect: Dialect, why: &st
 }
 
 fn shown(parameter: &Parameter, dialect: Dialect) -> String {
-    let list = if parameter.kind.is_list() { ".n" } else { "" };
+    let list = if dialect == Dialect::V2 && parameter.kind.is_list() { ".n" } else { "" };
     format!("{}{list}", parameter.name_in(dialect).unwrap_or_default())
 }
 

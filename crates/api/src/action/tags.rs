@@ -63,6 +63,10 @@ pub(super) fn check(tags: &[TagFilter]) -> Result<(), String> {
         0..=MOST => Ok(()),
         _ => Err(format!("at most {MOST} {what} are expected")),
     };
+    if tags.is_empty() {
+        // As of every list: nobody knows whether it stands for none or for no limit.
+        return Err(format!("1 to {MOST} tags are expected"));
+    }
     few(tags.len(), "tags")?;
     tags.iter().try_for_each(|tag| {
         if tag.key.is_empty() {
@@ -116,6 +120,7 @@ mod tests {
     fn lists_and_texts_have_bounds() {
         assert!(check(&[tag(&"k".repeat(127), &[&"v".repeat(255)])]).is_ok());
         assert!(check(&[tag("", &[])]).is_err());
+        assert!(check(&[]).is_err());
         assert!(check(&[tag(&"k".repeat(128), &[])]).is_err());
         assert!(check(&[tag("k", &[&"v".repeat(256)])]).is_err());
         assert!(check(&vec![tag("k", &[]); 51]).is_err());

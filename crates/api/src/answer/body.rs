@@ -19,6 +19,8 @@ pub(crate) struct Writing {
 
 enum Piece {
     Text(Zeroizing<Vec<u8>>),
+    /// Of a text that many answers share.
+    Shared(Bytes),
     Many(Many),
 }
 
@@ -112,26 +114,25 @@ impl Body {
         all
     }
 
-    fn next(&mut self) -> Option<Zeroizing<Vec<u8>>> {
+    fn next(&mut self) -> Option<Bytes> {
         loop {
-            match self.0.last_mut()? {
-                Piece::Text(text) => {
-                    let text = std::mem::take(text);
-                    self.0.pop();
-                    return Some(text);
+            match self.0.pop()? {
+                Piece::Text(text) => return Some(Bytes::from_owner(text)),
+                Piece::Shared(text) => return Some(text),
+                Piece::Many(mut many) => {
+                    if let Some(text) = many.some() {
+                        self.0.push(Piece::Many(many));
+                        return Some(Bytes::from_owner(text));
+                    }
                 }
-                Piece::Many(many) => match many.some() {
-                    Some(text) => return Some(text),
-                    None => self.0.pop(),
-                },
-            };
+            }
         }
     }
 }
 
-impl From<String> for Body {
-    fn from(text: String) -> Self {
-        Self(vec![Piece::Text(Zeroizing::new(text.into_bytes()))])
+impl From<Bytes> for Body {
+    fn from(text: Bytes) -> Self {
+        Self(vec![Piece::Shared(text)])
     }
 }
 
@@ -143,7 +144,7 @@ impl hyper::body::Body for Body {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.next().map(|text| Ok(Frame::data(Bytes::from_owner(text)))))
+        Poll::Ready(self.next().map(|text| Ok(Frame::data(text))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -155,6 +156,7 @@ impl hyper::body::Body for Body {
         match self.0.as_slice() {
             [] => SizeHint::with_exact(0),
             [Piece::Text(text)] => SizeHint::with_exact(text.len() as u64),
+            [Piece::Shared(text)] => SizeHint::with_exact(text.len() as u64),
             _ => SizeHint::default(),
         }
     }

@@ -87,10 +87,12 @@ fn task_device(job: &JobRow, to: &mut Object<'_>) {
 }
 
 /// What a second look at a task's kept reports says.
-pub(super) fn verification(task: &TaskVerification, to: &mut Object<'_>) {
+pub(super) fn verification(task: &Arc<TaskVerification>, to: &mut Object<'_>) {
     to.number(&TASK_ID, task.task.task.get());
     to.flag(&VERIFIED, task.successes.iter().all(|(_, proof)| proof.is_ok()));
-    to.objects(&VERIFIED_DEVICES, &task.successes, |(instance, proof), to| {
+    let task = Arc::clone(task);
+    to.many(&VERIFIED_DEVICES, task.successes.len(), move |place, to| {
+        let (instance, proof) = &task.successes[place];
         to.text(&INSTANCE_ID, instance.as_str());
         to.flag(&VERIFIED, proof.is_ok());
         match proof {

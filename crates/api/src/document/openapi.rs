@@ -30,7 +30,9 @@ pub fn openapi() -> String {
             "version": env!("CARGO_PKG_VERSION"),
             "summary": "Resets the root password of physical machines.",
             "description": "All actions of a dialect have one path; the fragment tells them apart \
-                and is not sent. Every answer of the API has status 200, errors too.",
+                and is not sent. Every answer has status 200, errors too, but for other methods \
+                than GET and POST (405). API 2.0 is signed by a field of the form. Every action \
+                can be asked with GET as well, and API 3.0 with the older v1 signature.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "https://localhost:8443"}],
@@ -38,8 +40,6 @@ pub fn openapi() -> String {
         "components": {
             "schemas": components(),
             "securitySchemes": {
-                "signature": {"type": "apiKey", "in": "query", "name": "Signature",
-                    "description": "API 2.0: HMAC over all parameters, sent as one of them."},
                 "tc3": {"type": "apiKey", "in": "header", "name": "Authorization",
                     "description": "API 3.0: TC3-HMAC-SHA256."},
             },
@@ -116,7 +116,6 @@ fn operation_v2(action: &Action, name: &str) -> Value {
         "operationId": format!("v2.{name}"),
         "summary": action.meaning,
         "tags": ["API 2.0"],
-        "security": [{"signature": []}],
         "requestBody": {"required": true,
             "content": {"application/x-www-form-urlencoded": {"schema": body}}},
         "responses": {"200": answer(vec![success_v2(action), failure(action, Dialect::V2)])},

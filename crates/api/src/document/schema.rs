@@ -119,7 +119,7 @@ fn one_of(accepted: &Accepted, dialect: Dialect) -> Value {
 pub(super) fn in_json(accepted: &Accepted) -> Value {
     let (parameter, one) = (accepted.parameter, one_of(accepted, Dialect::V3));
     let mut schema = match parameter.kind {
-        Kind::Tags => json!({"type": "array", "maxItems": 50, "items": one}),
+        Kind::Tags => json!({"type": "array", "minItems": 1, "maxItems": 50, "items": one}),
         kind if kind.is_list() => {
             json!({"type": "array", "minItems": 1, "maxItems": MOST_ITEMS, "items": one,
                 "uniqueItems": matches!(kind, Kind::Instances { distinct: true })})

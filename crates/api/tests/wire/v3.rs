@@ -172,3 +172,53 @@ async fn a_browser_that_looks_around_is_no_client() {
     let asks = "GET /?Action=DescribeDevices HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     world.send(asks).await.assert_refused_v3("MissingParameter");
 }
+
+#[tokio::test]
+async fn a_change_needs_its_action_and_its_body_signed() {
+    let world = World::new().await;
+    let ask = Ask3 {
+        secret_id: "AKIDADMIN".to_owned(),
+        ..Ask3::new("CreateAccount", r#"{"AppId":7,"Name":"lab"}"#)
+    };
+    let unsigned = ask.clone().signing_action().with("X-TC-Content-SHA256", "UNSIGNED-PAYLOAD");
+    for refused in [&ask, &unsigned] {
+        world.send(refused.raw()).await.assert_refused_v3("AuthFailure.SignatureFailure");
+    }
+    world.send(ask.signing_action().raw()).await.done_v3();
+}
+
+/// Whoever limits a key to no tag at all must not get one without a limit.
+#[tokio::test]
+async fn an_empty_list_of_tags_is_no_limit_and_is_refused() {
+    let world = World::new().await;
+    let refused = "InvalidParameterValue.InvalidParameter";
+    let list = Ask3::new("DescribeDevices", r#"{"Tags":[]}"#);
+    world.send(list.raw()).await.assert_refused_v3(refused);
+    let key = Ask3 {
+        secret_id: "AKIDADMIN".to_owned(),
+        ..Ask3::new("CreateApiKey", r#"{"AppId":1,"Uin":"1","Tags":[]}"#).signing_action()
+    };
+    world.send(key.raw()).await.assert_refused_v3(refused);
+    assert!(world.service.asked.all().is_empty());
+}
+
+#[tokio::test]
+async fn a_message_speaks_the_dialect_of_the_request() {
+    let world = World::new().await;
+    let ask = Ask3::new(
+        "ResetDevicePassword",
+        r#"{"InstanceIds":["a"],"Password":"abce1234","Limit":1}"#,
+    );
+    let reply = world.send(ask.raw()).await;
+    let message = &reply.json()["Response"]["Error"]["Message"];
+    assert_eq!(message, "unknown: Limit; ResetDevicePassword takes InstanceIds, Password");
+}
+
+#[tokio::test]
+async fn a_form_may_come_under_the_content_type_of_json() {
+    let world = World::new().await;
+    let form = Ask::new("DescribeDevices").with("Version", "2018-04-23").v1_get();
+    let typed = form.replace("\r\nConnection", "\r\nContent-Type: application/json\r\nConnection");
+    assert_ne!(form, typed);
+    world.send(typed).await.done_v3();
+}
