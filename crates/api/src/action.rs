@@ -141,9 +141,10 @@ impl Action {
     }
 
     /// Whether it rests while the service is under maintenance: what changes something does, but
-    /// for the end of the maintenance itself.
+    /// for the end of the maintenance itself, and for what keeps a stolen key away.
     pub fn rests_in_maintenance(&self) -> bool {
-        self.mutates && self.operation != Operation::ModifyMaintenance
+        use Operation::{ModifyAccount, ModifyApiKey, ModifyMaintenance};
+        self.mutates && ![ModifyMaintenance, ModifyApiKey, ModifyAccount].contains(&self.operation)
     }
 
     /// The name that permissions and logs use.

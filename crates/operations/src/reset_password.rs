@@ -5,9 +5,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use opencpm_domain::{Condition, InstanceId, Password, Refusal, Span, TaskId, Timestamp};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::authentic::{JobOrigin, job_mac};
-use crate::authenticate::{Caller, check_unused};
+use crate::authenticate::{Caller, check_unused, known_key};
 use crate::port::ReadyJobs;
 use crate::refusal::{queue_refusal, store_refusal};
 use crate::reset_check::{ResetTarget, check_candidates};
@@ -55,7 +56,7 @@ async fn accept(
     caller: &Caller,
     request: ResetPassword,
 ) -> Result<TaskId, Refusal> {
-    let _room = role.room.take(request.instances.len()).await;
+    let _room = room(role, caller, request.instances.len()).await?;
     let (targets, last_task) = targets(role, caller, &request.instances).await?;
     role.queue.check().await.map_err(queue_refusal)?;
     let now = role.clock.now();
@@ -87,6 +88,25 @@ async fn accept(
         tracing::warn!(error = &error as &dyn std::error::Error, task = %accepted, "not queued");
     }
     Ok(accepted)
+}
+
+/// Room for the request's devices. What let the request come so far is looked at again after a
+/// wait: meanwhile somebody may have disabled its key.
+async fn room(
+    role: &ApiRole,
+    caller: &Caller,
+    devices: usize,
+) -> Result<OwnedSemaphorePermit, Refusal> {
+    let waiting = match role.room.take(devices) {
+        Ok(room) => return Ok(room),
+        Err(waiting) => waiting,
+    };
+    let room = waiting.await.ok_or_else(|| {
+        let why = "too many large requests are being accepted; send it again in a minute";
+        Refusal::new(Condition::StoreUnavailable, why)
+    })?;
+    known_key(role, &caller.secret_id).await?.check_maintenance(true)?;
+    Ok(room)
 }
 
 /// Writes the task. Devices that changed meanwhile are looked at and sealed anew, once.

@@ -35,14 +35,20 @@ async fn a_request_that_was_refused_for_its_quota_works_when_it_comes_again() {
 }
 
 #[tokio::test]
-async fn under_maintenance_reads_work_and_changes_are_refused_but_for_its_end() {
+async fn under_maintenance_reads_work_and_changes_are_refused_but_for_its_end_and_revocations() {
     let world = World::new().await;
     let by_admin = |action: &Action| Ask::new(action.name()).signed_by("AKIDADMIN", SECRET_KEY);
     let modify = Action::named("ModifyMaintenance", Dialect::V2).unwrap();
     let switch = |on| by_admin(modify).with("enabled", on);
     world.send(Ask::new(modify.name()).with("enabled", "1").get()).await.assert_refused(4101);
     world.send(switch("1").with("message", "until noon").get()).await.assert_done();
-    for action in ACTIONS.iter().filter(|action| action.operation != modify.operation) {
+    // What keeps a stolen key away works as well.
+    let works = [modify.operation, Operation::ModifyApiKey, Operation::ModifyAccount];
+    for action in &works[1..] {
+        let reply = world.send(Ask::new(action.name()).signed_by("AKIDADMIN", SECRET_KEY).get());
+        reply.await.assert_refused(10001);
+    }
+    for action in ACTIONS.iter().filter(|action| !works.contains(&action.operation)) {
         let reply = world.send(by_admin(action).get()).await;
         let expected = matches!(action.operation, Operation::VerifyTask).then_some(4400);
         match (action.mutates, expected) {

@@ -27,15 +27,9 @@ pub async fn modify_account(
     name: Option<String>,
     blocked: Option<bool>,
 ) -> Result<Account, Refusal> {
-    let former = account(role, app_id).await?;
-    let account = Account {
-        app_id,
-        name: name.unwrap_or(former.name),
-        blocked: blocked.unwrap_or(former.blocked),
-    };
-    let change = Change::ModifyAccount(account.clone());
+    let change = Change::ModifyAccount { app_id, name, blocked };
     write(role, by, "ModifyAccount", format!("account {app_id}"), change).await?;
-    Ok(account)
+    account(role, app_id).await
 }
 
 /// All accounts, by id.

@@ -232,7 +232,14 @@ pub enum Change {
     /// A new account.
     CreateAccount(Account),
     /// Name or block.
-    ModifyAccount(Account),
+    ModifyAccount {
+        /// Which.
+        app_id: AppId,
+        /// A new name; `None` leaves it as it is.
+        name: Option<String>,
+        /// Whether it is blocked; `None` leaves it as it is.
+        blocked: Option<bool>,
+    },
     /// A new key. The maker of a temporary one must still be there and enabled.
     CreateApiKey(ApiKey),
     /// Replaces a key's row. The temporary keys that a disabled one made are forgotten.

@@ -71,11 +71,16 @@ pub(super) async fn insert_account(
 /// False when there is no such account.
 pub(super) async fn update_account(
     session: &mut Session,
-    account: &Account,
+    account: AppId,
+    name: Option<&str>,
+    blocked: Option<bool>,
 ) -> Result<bool, StoreError> {
-    let update = query("UPDATE account SET name = ?2, blocked = ?3 WHERE app_id = ?1");
-    let update = update.bind(number(account.app_id.get())).bind(&account.name);
-    Ok(session.run(update.bind(account.blocked)).await? == 1)
+    let update = query(
+        "UPDATE account SET name = coalesce(?2, name), blocked = coalesce(?3, blocked)
+         WHERE app_id = ?1",
+    );
+    let update = update.bind(number(account.get())).bind(name);
+    Ok(session.run(update.bind(blocked)).await? == 1)
 }
 
 /// Whether there is such an account.

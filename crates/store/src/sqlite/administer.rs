@@ -41,8 +41,9 @@ async fn apply(session: &mut Session, change: &Change) -> Result<Administered, S
         Change::CreateAccount(account) => {
             Ok(done_or(Exists, insert_account(session, account).await?))
         }
-        Change::ModifyAccount(account) => {
-            Ok(done_or(Missing, update_account(session, account).await?))
+        Change::ModifyAccount { app_id, name, blocked } => {
+            let updated = update_account(session, *app_id, name.as_deref(), *blocked).await?;
+            Ok(done_or(Missing, updated))
         }
         Change::CreateApiKey(key) => create_key(session, key).await,
         Change::ModifyApiKey(key) => Ok(done_or(Missing, modify_key(session, key).await?)),

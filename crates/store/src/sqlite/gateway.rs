@@ -1,7 +1,8 @@
 //! Gateways: leases, and which device is connected where.
 //!
 //! A lease is judged by when the store was asked, not by when the writer came to it: a large task
-//! may keep the writer busy for longer than a lease lasts, and that is no gateway's fault.
+//! keeps the writer busy for seconds, and that is no gateway's fault. A gateway that is not
+//! answered for as long as its lease lasts gives it up by itself all the same.
 
 use std::collections::BTreeMap;
 

@@ -7,8 +7,8 @@ use opencpm_domain::{
 };
 use opencpm_operations::port::{AdminChange, Administered, Change, FoundKey, Store};
 use opencpm_operations::row::{
-    AttributeChanges, Attributes, Connection, Device, DeviceAuthority, FirstUse, JobChange,
-    Maintenance, Tag, Unique,
+    Account, AttributeChanges, Attributes, Connection, Device, DeviceAuthority, FirstUse,
+    JobChange, Maintenance, Tag, Unique,
 };
 
 use super::world::{
@@ -39,7 +39,7 @@ pub(crate) async fn a_statement_is_replaced_by_a_newer_one_only(world: &mut Worl
 pub(crate) async fn keys_are_read_with_their_account(world: &mut World) {
     let mut blocked = account(1);
     blocked.blocked = true;
-    world.administer(Change::ModifyAccount(blocked.clone())).await;
+    world.administer(modified(&blocked)).await;
     let found = world.store.api_key(&secret_id("AKID1")).await.unwrap();
     let key = api_key("AKID1", 1);
     assert_eq!(found, Some(FoundKey { key, account: blocked, maintenance: None }));
@@ -71,7 +71,7 @@ pub(crate) async fn what_is_missing_is_not_changed(world: &mut World) {
     other_token.device = Some(id("cpm-unknown"));
     let authority = ahead("cpm-unknown").authority;
     let missing = [
-        Change::ModifyAccount(account(9)),
+        modified(&account(9)),
         Change::CreateApiKey(api_key("AKID9", 9)),
         Change::ModifyApiKey(api_key("AKID9", 1)),
         Change::ModifyApiKey(api_key("AKID1", 9)),
@@ -300,4 +300,22 @@ pub(crate) fn unusual_attributes() -> Attributes {
         maintain_message: Some(String::new()),
         tags: vec![Tag { key: "\"quoted\"".into(), value: "数据".into() }],
     }
+}
+
+/// Only one of the two is said, and the other stays: two administrators at once both count.
+pub(crate) async fn a_rename_and_a_block_of_an_account_do_not_undo_each_other(world: &mut World) {
+    let change = |name: Option<&str>, blocked| Change::ModifyAccount {
+        app_id: app(1),
+        name: name.map(str::to_owned),
+        blocked,
+    };
+    world.administer(change(None, Some(true))).await;
+    world.administer(change(Some("lab"), None)).await;
+    let accounts = world.store.accounts().await.unwrap();
+    assert_eq!((accounts[0].name.as_str(), accounts[0].blocked), ("lab", true));
+}
+
+fn modified(account: &Account) -> Change {
+    let Account { app_id, name, blocked } = account.clone();
+    Change::ModifyAccount { app_id, name: Some(name), blocked: Some(blocked) }
 }

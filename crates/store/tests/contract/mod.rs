@@ -45,6 +45,7 @@ macro_rules! suite {
                 what_exists_is_not_created_again
                 what_is_missing_is_not_changed
                 a_replayed_request_changes_nothing
+                a_rename_and_a_block_of_an_account_do_not_undo_each_other
                 keys_are_listed_of_one_account_or_of_all
                 a_temporary_key_ends_with_its_maker
                 keys_that_expired_are_forgotten_a_few_at_a_time
