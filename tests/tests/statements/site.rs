@@ -1,0 +1,283 @@
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use opencpm_api::{Edge, Listener};
+use opencpm_domain::{AppId, DeploymentId, TaskId, TaskStatus, Timestamp, Uin};
+use opencpm_fleet::{Fleet, Plan, Seed};
+use opencpm_gateway::{Config, Connector, Gateway, Roles};
+use opencpm_operations::administer::MadeKey;
+use opencpm_operations::first_start::{NewDeployment, first_start, new_root_key, plan};
+use opencpm_operations::keyring::{Keyring, MasterKey};
+use opencpm_operations::port::{Clock, Queue, Random, Store};
+use opencpm_operations::role::{ApiRole, GatewayRole, Settings, Trust};
+use opencpm_protocol::token::EnrolmentToken;
+use opencpm_queue::EmbeddedQueue;
+use opencpm_store::SqliteStore;
+use opencpm_tests::eventually;
+use secrecy::ExposeSecret;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::RwLock;
+use tokio::task::JoinHandle;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::server::ResolvesServerCertUsingSni;
+use tokio_util::sync::CancellationToken;
+
+use crate::client::{Client, Dialect};
+use crate::door::Door;
+
+/// For the largest fleet to do its jobs, on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(1_800);
+
+/// No time passes at a site: no lease ends and nothing is due, however long a request takes.
+struct Still;
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_secs(1_800_000_000)
+    }
+}
+
+struct System;
+
+impl Random for System {
+    fn fill(&self, buffer: &mut [u8]) {
+        getrandom::fill(buffer).expect("a random source");
+    }
+}
+
+/// A deployment in this process with a fleet that is connected to it.
+pub(crate) struct Site {
+    runtime: Runtime,
+    store: Arc<SqliteStore>,
+    key: MadeKey,
+    /// An edge for each dialect.
+    authorities: [String; 2],
+    listeners: Vec<JoinHandle<()>>,
+    gateway: Gateway,
+    door: Arc<RwLock<()>>,
+    fleet: Fleet,
+    instances: Vec<String>,
+    shutdown: CancellationToken,
+    _files: TempDir,
+}
+
+impl Site {
+    /// Starts everything, and enrols and connects so many devices.
+    pub(crate) fn start(devices: u32) -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let files = tempfile::tempdir().expect("a directory");
+        let database = runtime.block_on(open(files.path()));
+        let (parts, key) = runtime.block_on(Parts::make(&database));
+        let shutdown = CancellationToken::new();
+        // What one has checked the other has not: each checks the reports of its own tasks, and
+        // remembers all of them.
+        let apis = [parts.api(), parts.api()];
+        let door = Arc::new(RwLock::new(()));
+        let gateway =
+            runtime.block_on(start_gateway(&parts, &apis[0], Arc::clone(&door), &shutdown));
+        let mut listeners = Vec::new();
+        let authorities = apis.map(|api| {
+            let (authority, running) = runtime.block_on(listen(api, &shutdown));
+            listeners.push(running);
+            authority
+        });
+        let token = token(devices, &client(&authorities, &key, Dialect::V2));
+        let fleet = runtime.block_on(enrol(devices, &token, gateway.connector()));
+        let instances = fleet.instances.iter().map(|id| id.as_str().to_owned()).collect();
+        Self {
+            runtime,
+            store: database,
+            key,
+            authorities,
+            listeners,
+            gateway,
+            door,
+            fleet,
+            instances,
+            shutdown,
+            _files: files,
+        }
+    }
+
+    /// Every device.
+    pub(crate) fn instances(&self) -> &[String] {
+        &self.instances
+    }
+
+    /// Asks at the dialect's own edge.
+    pub(crate) fn client(&self, dialect: Dialect) -> Client {
+        client(&self.authorities, &self.key, dialect)
+    }
+
+    /// How many SQL statements a request takes, while the gateway stands still.
+    pub(crate) fn count<T>(&self, request: impl FnOnce() -> T) -> (T, u64) {
+        let _closed = self.runtime.block_on(self.door.write());
+        let before = self.store.statements();
+        let answer = request();
+        (answer, self.store.statements() - before)
+    }
+
+    /// Waits for a task's end, and has no report of it checked.
+    pub(crate) fn wait(&self, task: u64) {
+        let task = TaskId::new(task).expect("a task");
+        eventually("the task's end", PATIENCE, || {
+            let found = self.runtime.block_on(self.store.task(task)).expect("a store");
+            let (_, jobs) = found.expect("it was accepted");
+            let status: TaskStatus = jobs.iter().map(|job| job.state.status()).collect();
+            status.is_finished().then_some(())
+        });
+    }
+
+    /// Ends in good order: nothing of it panicked.
+    pub(crate) fn stop(self) {
+        self.runtime.block_on(async {
+            self.fleet.stop().await.expect("no device panicked");
+            self.shutdown.cancel();
+            self.gateway.finished().await.expect("the gateway did not panic");
+            for listener in self.listeners {
+                listener.await.expect("no listener panicked");
+            }
+            self.store.close().await.expect("the writer did not panic");
+        });
+    }
+}
+
+fn client(authorities: &[String; 2], key: &MadeKey, dialect: Dialect) -> Client {
+    Client {
+        dialect,
+        authority: authorities[dialect as usize].clone(),
+        secret_id: key.secret_id.as_str().to_owned(),
+        secret_key: key.secret_key.expose_secret().to_owned(),
+        now: Still.now().as_secs(),
+    }
+}
+
+async fn open(folder: &Path) -> Arc<SqliteStore> {
+    let path = folder.join("data").join("store.db");
+    Arc::new(SqliteStore::open(&path, Arc::new(Still)).await.expect("a new database"))
+}
+
+/// What the roles are made of.
+struct Parts {
+    store: Arc<dyn Store>,
+    queue: Arc<dyn Queue>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    keys: Arc<Keyring>,
+    trust: Arc<Trust>,
+}
+
+impl Parts {
+    /// A new deployment, and its first key.
+    async fn make(database: &Arc<SqliteStore>) -> (Self, MadeKey) {
+        let store: Arc<dyn Store> = Arc::<SqliteStore>::clone(database);
+        let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) =
+            (Arc::new(Still), Arc::new(System));
+        let (deployment, root) = (DeploymentId::from_bytes([5; 16]), new_root_key(&*random));
+        let master = MasterKey::new(random.bytes::<32>().into());
+        let new = NewDeployment {
+            master: &master,
+            root: &root,
+            deployment,
+            tls_certificate: Vec::new(),
+            tls_key: Vec::new().into(),
+            app_id: AppId::new(1).expect("a number"),
+            account_name: "first".to_owned(),
+            uin: Uin::parse("1").expect("a user"),
+        };
+        let (first, key) = plan(&*clock, Arc::clone(&random), new).expect("new keys");
+        first_start(&*store, first).await.expect("an empty store");
+        let row = store.deployment().await.expect("a store").expect("it was just made");
+        let keys = Keyring::load(deployment, &master, &row.encrypted_keys, Arc::clone(&random));
+        let keys = Arc::new(keys.expect("the same master key"));
+        let trust = Arc::new(Trust::load(&row, &root.public()).expect("a statement"));
+        let queue = Arc::new(EmbeddedQueue::new());
+        (Self { store, queue, clock, random, keys, trust }, key)
+    }
+
+    fn api(&self) -> Arc<ApiRole> {
+        Arc::new(ApiRole {
+            store: Arc::clone(&self.store),
+            queue: Arc::clone(&self.queue),
+            clock: Arc::clone(&self.clock),
+            random: Arc::clone(&self.random),
+            keys: Arc::<Keyring>::clone(&self.keys),
+            trust: Arc::clone(&self.trust),
+            settings: Settings { gateways: vec!["localhost:1".to_owned()], ..Settings::default() },
+            proofs: Default::default(),
+            cores: Default::default(),
+            room: Default::default(),
+            quotas: Default::default(),
+        })
+    }
+
+    fn gateway(&self) -> GatewayRole {
+        GatewayRole {
+            store: Arc::clone(&self.store),
+            queue: Arc::clone(&self.queue),
+            clock: Arc::clone(&self.clock),
+            random: Arc::clone(&self.random),
+            trust: Arc::clone(&self.trust),
+            gateways: Vec::new(),
+        }
+    }
+}
+
+/// A gateway behind a door. Its own time stands still, too, as far as a test can last.
+async fn start_gateway(
+    parts: &Parts,
+    enrolment: &Arc<ApiRole>,
+    door: Arc<RwLock<()>>,
+    shutdown: &CancellationToken,
+) -> Gateway {
+    let day = Duration::from_secs(86_400);
+    let config = Config {
+        lease: day,
+        renewal: day,
+        sweep: day,
+        redelivery: day,
+        drain: Duration::from_millis(20),
+        ..Config::default()
+    };
+    let roles = Roles { gateway: parts.gateway(), enrolment: Some(Arc::clone(enrolment)) };
+    let socket = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    // No certificate: every device is in this process.
+    let tls = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the provider's own")
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(ResolvesServerCertUsingSni::new()));
+    let operations = Arc::new(Door { roles, open: door });
+    Gateway::start_with(config, operations, socket, Arc::new(tls), shutdown.clone())
+}
+
+/// The API on a port of its own.
+async fn listen(api: Arc<ApiRole>, shutdown: &CancellationToken) -> (String, JoinHandle<()>) {
+    let (clock, random) = (Arc::clone(&api.clock), Arc::clone(&api.random));
+    let edge = Edge::new(api, clock, random, opencpm_api::Settings::default());
+    let socket = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let authority = socket.local_addr().expect("it is bound").to_string();
+    (authority, tokio::spawn(Listener::plain(socket).run(edge, shutdown.clone())))
+}
+
+/// What enrols so many devices, ordered as anybody would.
+fn token(devices: u32, client: &Client) -> EnrolmentToken {
+    let order = [(["appId", "AppId"], json!(1)), (["uses", "Uses"], json!(devices))];
+    let made = client.ask(["CreateEnrolmentToken"; 2], &order);
+    let token = made[client.dialect.of(["token", "Token"])].as_str().expect("a token");
+    EnrolmentToken::parse(token).expect("a token as it was made")
+}
+
+async fn enrol(devices: u32, token: &EnrolmentToken, connector: Connector) -> Fleet {
+    let plan = Plan { devices, seed: Seed::from_bytes([7; 32]), faults: Vec::new() };
+    let dial = move |wire| {
+        let connector = connector.clone();
+        async move { connector.serve_stream(wire).await }
+    };
+    Fleet::start(plan, token, || Still.now(), dial).await.expect("all are welcome")
+}
