@@ -17,6 +17,7 @@ _INDEX = re.compile(r"0|[1-9][0-9]*")
 EXCUSES = (
     "YYYY-MM-DD",  # the length of months
     "the password must hold at least 2 of",
+    "given more than once",  # in a form each item of a list is a property of its own
     "each is N.tagKey",  # values of a tag whose key is not given
     ", not both",
     "a key that may administrate cannot be limited",
@@ -77,15 +78,25 @@ def _json(request, schema):
     sent = json.loads(body, parse_float=Decimal, object_pairs_hook=_once)
     if not isinstance(sent, dict):
         raise ValueError("no object")
+    if not sent.keys() <= schema["properties"].keys():
+        raise ValueError("an unknown key, whatever its value")
+    sent = _without_null(sent)
     return {name: _integers(value, schema["properties"].get(name, {}))
             for name, value in sent.items()}
 
 
+def _without_null(value):
+    """`null` is as good as absent, in a tag too."""
+    if isinstance(value, list):
+        return [_without_null(item) if isinstance(item, dict) else item for item in value]
+    return {name: _without_null(one) if isinstance(one, list) else one
+            for name, one in value.items() if one is not None}
+
+
 def _once(pairs):
-    """The members of an object that are there: `null` is not."""
     if len(dict(pairs)) != len(pairs):
         raise ValueError("a key is given twice")
-    return {name: value for name, value in pairs if value is not None}
+    return dict(pairs)
 
 
 def _integers(value, schema):

@@ -50,13 +50,15 @@ class Lab:
             changes = action in ("ModifyDevice", "CreateEnrolmentToken")
             return [self.spare_device] if changes else self.devices
         if name == "appId":
-            return self._accounts(action)
+            return self._accounts(action, parameter)
         return {"taskId": self.tasks, "keyId": [self.spare_key],
                 "password": [PASSWORD], "passwd": [PASSWORD]}.get(name, [])
 
-    def _accounts(self, action):
+    def _accounts(self, action, parameter):
         if action == "CreateAccount":
-            return list(range(4_000_000, 4_000_500))
+            # Each can be made once, so each dialect has its own.
+            first = 4_000_000 if parameter == "appId" else 5_000_000
+            return list(range(first, first + 500))
         if action == "ModifyAccount":
             # A blocked account cannot be unblocked by its own key.
             return [self.other_account]

@@ -18,7 +18,7 @@ fn the_documents_in_the_tree_are_those_of_the_tables() {
 
 /// The schema of an action's body.
 fn body(path: &str, media_type: &str) -> Value {
-    let document: Value = serde_json::from_str(&openapi()).unwrap_or_default();
+    let document: Value = serde_json::from_str(&openapi()).expect("JSON");
     document["paths"][path]["post"]["requestBody"]["content"][media_type]["schema"].clone()
 }
 
