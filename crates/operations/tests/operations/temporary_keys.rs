@@ -190,3 +190,35 @@ async fn a_temporary_keys_secrets_are_printed_nowhere() {
         assert!(!printed.contains(secret.expose_secret()));
     }
 }
+
+/// Somebody changed the maker's row in the database: it is worth nothing any more, but what it
+/// made still is, until the maker is disabled.
+#[tokio::test]
+async fn a_key_that_was_tampered_with_can_be_disabled_and_takes_what_it_made_along() {
+    let world = World::new().await;
+    let maker = key(&world, Scope::default()).await;
+    let made = make(&world, &maker, new()).await.unwrap();
+    world.forge("UPDATE api_key SET uin = '8' WHERE uin = '7' AND maker IS NULL").await;
+    known_key(&world.api, &made.key.secret_id).await.unwrap();
+    let enabled = disable_api_key(&world.api, world.administrator(), &maker.secret_id, false).await;
+    assert_eq!(enabled.unwrap_err().condition, Condition::ParameterInvalid);
+    disable_api_key(&world.api, world.administrator(), &maker.secret_id, true).await.unwrap();
+    for gone in [&made.key.secret_id, &maker.secret_id] {
+        let refused = known_key(&world.api, gone).await.unwrap_err();
+        assert_eq!(refused.condition, Condition::SecretIdUnknown);
+    }
+}
+
+#[tokio::test]
+async fn a_temporary_key_enables_no_key_that_would_outlive_it() {
+    let world = World::new().await;
+    let leaked = key(&world, Scope::default()).await;
+    disable_api_key(&world.api, world.administrator(), &leaked.secret_id, true).await.unwrap();
+    let admin = Scope { admin: true, ..Scope::default() };
+    let made = make(&world, &world.caller, NewTemporaryKey { scope: admin, ..new() }).await;
+    let temporary = known_key(&world.api, &made.unwrap().key.secret_id).await.unwrap().caller;
+    let by = || Administrator { caller: temporary.clone(), unique: world.unique() };
+    let enabled = disable_api_key(&world.api, by(), &leaked.secret_id, false).await;
+    assert_eq!(enabled.unwrap_err().condition, Condition::ActionNotAllowed);
+    disable_api_key(&world.api, by(), &leaked.secret_id, true).await.unwrap();
+}
