@@ -1,5 +1,10 @@
 //! What is written down is what the server does.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a failed expectation is a failed test, in its helpers too"
+)]
+
 use std::path::Path;
 
 use opencpm_api::document::{openapi, reference};

@@ -37,6 +37,12 @@ pub(super) fn push_within(
     scope: &DeviceScope,
 ) -> Result<(), StoreError> {
     let lines = lines(scope)?;
+    if scope.tags.is_empty() {
+        // The few that are listed are looked up, not each device of the account looked at.
+        sql.push(" AND device.instance IN (SELECT value ->> 'instance' FROM json_each(");
+        sql.push_bind(lines).push("))");
+        return Ok(());
+    }
     sql.push(" AND ");
     for (number, part) in within!("?").split('?').enumerate() {
         if number > 0 {
