@@ -23,7 +23,7 @@ enum Sign {
     Modules(&'static str),
 }
 
-const PACKAGES: [Package; 10] = [
+const PACKAGES: [Package; 12] = [
     // Builds the fuzzer's own part.
     Package { name: "g++", shown_by: Sign::Program("c++") },
     // The new password is tried at a real login.
@@ -40,6 +40,9 @@ const PACKAGES: [Package; 10] = [
     Package { name: "python3-venv", shown_by: Sign::Modules("venv, ensurepip") },
     Package { name: "nodejs", shown_by: Sign::Program("node") },
     Package { name: "npm", shown_by: Sign::Program("npm") },
+    // What a deployment of several nodes stands on. The tests start servers of their own.
+    Package { name: "postgresql", shown_by: Sign::Program("pg_lsclusters") },
+    Package { name: "rabbitmq-server", shown_by: Sign::Program("rabbitmq-server") },
 ];
 
 /// Installs what is missing as root on a Debian system, else names it and goes on: the tests that
