@@ -29,6 +29,7 @@ pub mod keyring;
 
 // What they share.
 pub mod authentic;
+pub mod clock_check;
 pub mod cores;
 pub mod port;
 pub mod quotas;

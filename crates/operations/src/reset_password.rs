@@ -9,8 +9,9 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::authentic::{JobOrigin, job_mac};
 use crate::authenticate::{Caller, check_unused, known_key};
+use crate::clock_check;
 use crate::port::ReadyJobs;
-use crate::refusal::{queue_refusal, store_refusal};
+use crate::refusal::{clock_refusal, queue_refusal, store_refusal};
 use crate::reset_check::{ResetTarget, check_candidates};
 use crate::role::ApiRole;
 use crate::row::{Acceptance, NewJob, NewTask, Unique};
@@ -146,7 +147,10 @@ async fn targets(
     caller: &Caller,
     instances: &[InstanceId],
 ) -> Result<(Vec<ResetTarget>, Option<TaskId>), Refusal> {
+    let before = role.clock.now();
     let candidates = role.store.reset_candidates(instances).await.map_err(store_refusal)?;
+    // What is accepted now is dated by this node's clock, and ends by the store's.
+    clock_check::check(before, candidates.now, role.clock.now()).map_err(clock_refusal)?;
     let last_task = candidates.last_task;
     let targets = check_candidates(role, caller, instances, candidates).await?;
     Ok((targets, last_task))

@@ -1,19 +1,19 @@
 //! What time does: jobs end at their deadline, erased bytes are overwritten, old replay records,
 //! expired keys and old gateways are forgotten. Any number of processes may sweep; asking again is
-//! harmless.
+//! harmless. What is due is judged by the store's clock, never by this process's own: one node whose
+//! clock is ahead must not end what all others still count on.
 
 use opencpm_domain::{Ending, Span};
 
-use crate::port::{Clock, Store, StoreError};
+use crate::port::{Store, StoreError};
 use crate::row::JobChange;
 
 /// At most so many rows in one transaction.
 const ROUND: u32 = 2_000;
 
 /// Ends jobs whose deadline has come. Returns how many; call again while it is not 0.
-pub async fn end_overdue_jobs(store: &dyn Store, clock: &dyn Clock) -> Result<usize, StoreError> {
-    let now = clock.now();
-    let overdue = store.overdue_jobs(now, ROUND).await?;
+pub async fn end_overdue_jobs(store: &dyn Store) -> Result<usize, StoreError> {
+    let (now, overdue) = store.overdue_jobs(ROUND).await?;
     let end = |row: crate::row::JobRow| {
         let state = row.state.end_unreported(Ending::Deadline, now).ok()?;
         Some(ending(row.job, row.version, state))
@@ -31,8 +31,8 @@ pub async fn scrub(store: &dyn Store) -> Result<bool, StoreError> {
 }
 
 /// Forgets replay records that no clock window covers any more. Call again while it is not 0.
-pub async fn forget_replays(store: &dyn Store, clock: &dyn Clock) -> Result<u64, StoreError> {
-    store.prune_replay(clock.now(), ROUND).await
+pub async fn forget_replays(store: &dyn Store) -> Result<u64, StoreError> {
+    store.prune_replay(ROUND).await
 }
 
 /// Forgets gateways whose lease ended a day ago and that no device is bound to: each start of a
@@ -44,8 +44,8 @@ pub async fn forget_gateways(store: &dyn Store) -> Result<u64, StoreError> {
 
 /// Forgets temporary keys that expired a day ago: until then the list of keys still shows them.
 /// Call again while it is not 0.
-pub async fn forget_keys(store: &dyn Store, clock: &dyn Clock) -> Result<u64, StoreError> {
-    store.prune_api_keys(clock.now() - Span::from_secs(86_400), ROUND).await
+pub async fn forget_keys(store: &dyn Store) -> Result<u64, StoreError> {
+    store.prune_api_keys(Span::from_secs(86_400), ROUND).await
 }
 
 /// A change that ends a job without a report.

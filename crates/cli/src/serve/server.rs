@@ -117,7 +117,7 @@ impl Server {
     }
 
     fn start_sweeps(&mut self, shared: &Shared, certificate: Arc<Current>) {
-        sweeps::start(&mut self.endless, &shared.store, &shared.clock, &self.stop_endless);
+        sweeps::start(&mut self.endless, &shared.store, &self.stop_endless);
         let renewals = certificate.renew_for_ever();
         let stop = self.stop_endless.clone();
         self.endless.spawn(async move {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use opencpm_operations::port::{Clock, Store, StoreError};
+use opencpm_operations::port::{Store, StoreError};
 use opencpm_operations::sweep;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
@@ -25,14 +25,9 @@ const GATEWAYS: Duration = Duration::from_secs(3_600);
 const KEYS: Duration = GATEWAYS;
 
 /// Starts the sweeps; they end with the token.
-pub(super) fn start(
-    tasks: &mut JoinSet<()>,
-    store: &Arc<dyn Store>,
-    clock: &Arc<dyn Clock>,
-    stop: &CancellationToken,
-) {
+pub(super) fn start(tasks: &mut JoinSet<()>, store: &Arc<dyn Store>, stop: &CancellationToken) {
     let mut every = |period, what| {
-        let sweep = Sweep { what, store: Arc::clone(store), clock: Arc::clone(clock) };
+        let sweep = Sweep { what, store: Arc::clone(store) };
         let stop = stop.clone();
         tasks.spawn(async move {
             stop.run_until_cancelled(sweep.run(period)).await;
@@ -57,7 +52,6 @@ enum What {
 struct Sweep {
     what: What,
     store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
 }
 
 impl Sweep {
@@ -82,14 +76,14 @@ impl Sweep {
     async fn round(&self) -> Result<u64, StoreError> {
         match self.what {
             What::Deadlines => {
-                let ended = sweep::end_overdue_jobs(&*self.store, &*self.clock).await?;
+                let ended = sweep::end_overdue_jobs(&*self.store).await?;
                 Ok(ended as u64)
             }
             // What is left now is tried again with the next tick: a reader may be in the way.
             What::Scrub => sweep::scrub(&*self.store).await.map(|_| 0),
-            What::Replays => sweep::forget_replays(&*self.store, &*self.clock).await,
+            What::Replays => sweep::forget_replays(&*self.store).await,
             What::Gateways => sweep::forget_gateways(&*self.store).await,
-            What::Keys => sweep::forget_keys(&*self.store, &*self.clock).await,
+            What::Keys => sweep::forget_keys(&*self.store).await,
         }
     }
 }

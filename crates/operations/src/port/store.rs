@@ -20,7 +20,8 @@ use crate::row::{
 ///   together may share a commit, each in a savepoint of its own.
 /// - SQL is set-based: the number of statements of a method does not depend on its arguments.
 /// - Rows are locked in id order. Serialization failures and deadlocks are retried inside.
-/// - `now` in a result is the store's clock; leases are judged by it.
+/// - `now` in a result is the store's clock. Leases are judged by it, and everything that ends or
+///   is forgotten with time: the clock of a single node may be wrong.
 /// - No method looks inside a signed or sealed byte.
 ///
 /// To add an implementation: a folder of its own in `opencpm-store` with the same file names as
@@ -56,8 +57,9 @@ pub trait Store: Send + Sync {
     /// Keys by secret id; of one account or of all.
     async fn api_keys(&self, account: Option<AppId>) -> Result<Vec<ApiKey>, StoreError>;
 
-    /// Forgets temporary keys that expired at this time or before, at most `limit`.
-    async fn prune_api_keys(&self, expired: Timestamp, limit: u32) -> Result<u64, StoreError>;
+    /// Forgets temporary keys that expired so long ago by the store's clock, or longer; at most
+    /// `limit`.
+    async fn prune_api_keys(&self, ago: Span, limit: u32) -> Result<u64, StoreError>;
 
     /// The token with this hash, used up and expired ones included.
     async fn enrolment_token(&self, hash: &[u8; 32]) -> Result<Option<EnrolmentToken>, StoreError>;
@@ -130,9 +132,10 @@ pub trait Store: Send + Sync {
         limit: u32,
     ) -> Result<Vec<DeliverableJob>, StoreError>;
 
-    /// Open jobs whose deadline has come, oldest first, at most `limit`. Sealed bytes left out. A
-    /// row that cannot be read is logged and left out.
-    async fn overdue_jobs(&self, now: Timestamp, limit: u32) -> Result<Vec<JobRow>, StoreError>;
+    /// Open jobs whose deadline has come by the store's clock, which is told with them: oldest
+    /// first, at most `limit`. Sealed bytes left out. A row that cannot be read is logged and left
+    /// out.
+    async fn overdue_jobs(&self, limit: u32) -> Result<(Timestamp, Vec<JobRow>), StoreError>;
 
     /// Applies changes whose version is still the expected one; returns the jobs changed. With a
     /// fence, everything is refused unless that gateway's lease is valid.
@@ -146,8 +149,8 @@ pub trait Store: Send + Sync {
     /// when nothing is left.
     async fn scrub(&self) -> Result<bool, StoreError>;
 
-    /// Forgets nonces and fingerprints that expired.
-    async fn prune_replay(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
+    /// Forgets nonces and fingerprints that expired by the store's clock; at most `limit`.
+    async fn prune_replay(&self, limit: u32) -> Result<u64, StoreError>;
 
     // ---- gateways ----
 

@@ -26,7 +26,7 @@ fn advice(job: &JobRow) -> &[Advice] {
 }
 
 async fn end_overdue(world: &World) -> usize {
-    end_overdue_jobs(&*world.api.store, &*world.clock).await.unwrap()
+    end_overdue_jobs(&*world.api.store).await.unwrap()
 }
 
 #[tokio::test]

@@ -71,7 +71,7 @@ async fn a_temporary_key_is_as_its_maker_until_its_time_is_over() {
     let gone = known_key(&world.api, &made.key.secret_id).await.unwrap_err();
     assert_eq!(gone.condition, Condition::SecretIdUnknown);
 
-    let forgotten = async || forget_keys(&*world.api.store, &*world.clock).await.unwrap();
+    let forgotten = async || forget_keys(&*world.api.store).await.unwrap();
     world.clock.advance(86_399);
     assert_eq!(forgotten().await, 0, "the list still shows it");
     world.clock.advance(1);

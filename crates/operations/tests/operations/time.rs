@@ -1,6 +1,6 @@
 //! What time does, however much of it is due at once.
 
-use opencpm_domain::{JobState, JobStatus, Reason, Span};
+use opencpm_domain::{Condition, JobState, JobStatus, Reason, Span};
 use opencpm_operations::deliver::deliver;
 use opencpm_operations::lease;
 use opencpm_operations::port::Deliverable;
@@ -24,7 +24,7 @@ async fn ten_thousand_jobs_that_are_due_at_once_end_in_a_few_rounds() {
     world.forge(MANY).await;
     world.clock.advance(120);
     let mut ended = Vec::new();
-    while let count @ 1.. = end_overdue_jobs(&*world.api.store, &*world.clock).await.unwrap() {
+    while let count @ 1.. = end_overdue_jobs(&*world.api.store).await.unwrap() {
         ended.push(count);
     }
     assert_eq!(ended, [2_000, 2_000, 2_000, 2_000, 2_000, 1]);
@@ -41,7 +41,7 @@ async fn a_job_whose_row_was_damaged_does_not_keep_the_others_open() {
     let task = world.reset(&[&whole.instance]).await.unwrap();
     world.forge("UPDATE job SET verb = 99 WHERE number = 1").await;
     world.clock.advance(120);
-    assert_eq!(end_overdue_jobs(&*world.api.store, &*world.clock).await.unwrap(), 1);
+    assert_eq!(end_overdue_jobs(&*world.api.store).await.unwrap(), 1);
     assert_eq!(world.job(task).await.state.status(), JobStatus::Failed);
 }
 
@@ -55,7 +55,7 @@ async fn a_job_that_would_come_too_late_is_not_sent_and_its_end_is_certain() {
     let all = || Deliverable::Devices(vec![machine.instance.clone()]);
     assert!(deliver(&world.gateway, GATEWAY, all()).await.unwrap().is_empty());
     world.clock.advance(9);
-    assert_eq!(end_overdue_jobs(&*world.api.store, &*world.clock).await.unwrap(), 1);
+    assert_eq!(end_overdue_jobs(&*world.api.store).await.unwrap(), 1);
     let JobState::Failed { reason, .. } = world.job(task).await.state else { panic!("it ended") };
     assert_eq!(reason, Reason::NotDelivered);
 }
@@ -68,10 +68,10 @@ async fn what_has_served_its_time_is_forgotten_and_nothing_before() {
     let store = &*world.api.store;
     assert!(lease::renew(&world.gateway, OTHER_GATEWAY).await.unwrap());
     world.clock.advance(599);
-    assert_eq!(forget_replays(store, &*world.clock).await.unwrap(), 0);
+    assert_eq!(forget_replays(store).await.unwrap(), 0);
     world.clock.advance(1);
     // The token's and the reset's.
-    assert_eq!(forget_replays(store, &*world.clock).await.unwrap(), 2);
+    assert_eq!(forget_replays(store).await.unwrap(), 2);
     assert_eq!(forget_gateways(store).await.unwrap(), 0);
     world.clock.advance(Span::from_secs(86_400).as_secs());
     // The device was last connected to the other one.
@@ -84,4 +84,19 @@ async fn what_has_served_its_time_is_forgotten_and_nothing_before() {
         panic!("{page:?}")
     };
     assert_eq!(binding.gateway, GATEWAY);
+}
+
+/// Its dates would be signed into the job, and the machine would take them for the time.
+#[tokio::test]
+async fn a_node_whose_clock_is_wrong_accepts_nothing_and_says_why() {
+    let mut world = World::new().await;
+    let [machine] = world.machines().await;
+    world.move_clock_of_the_node(Span::from_secs(5));
+    world.reset(&[&machine.instance]).await.unwrap();
+    machine.obey(&world, &[]).await;
+    world.move_clock_of_the_node(Span::from_secs(600));
+    let refusal = world.reset(&[&machine.instance]).await.unwrap_err();
+    assert_eq!(refusal.condition, Condition::StoreUnavailable);
+    assert!(refusal.message.contains("clock"), "{}", refusal.message);
+    assert!(world.api.store.open_jobs(&[machine.instance]).await.unwrap().is_empty());
 }

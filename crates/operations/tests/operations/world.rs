@@ -150,6 +150,12 @@ impl World {
         self.clock.now()
     }
 
+    /// Moves the clock of the API node alone; the store keeps its own.
+    pub(crate) fn move_clock_of_the_node(&mut self, ahead: Span) {
+        let Some(api) = Arc::get_mut(&mut self.api) else { panic!("the node is in use") };
+        api.clock = Arc::new(HandClock(AtomicU64::new((self.clock.now() + ahead).as_micros())));
+    }
+
     /// Whoever can write the database does it.
     pub(crate) async fn forge(&self, sql: &'static str) {
         let changed = sqlx::query(sql).execute(&self.intruder).await.unwrap();

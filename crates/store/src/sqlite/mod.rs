@@ -138,7 +138,8 @@ impl Store for SqliteStore {
         account::api_keys(&mut self.read().await?, account).await
     }
 
-    async fn prune_api_keys(&self, expired: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    async fn prune_api_keys(&self, ago: Span, limit: u32) -> Result<u64, StoreError> {
+        let expired = self.now() - ago;
         self.writer.write(move |s| Box::pin(account::prune_api_keys(s, expired, limit))).await
     }
 
@@ -223,8 +224,9 @@ impl Store for SqliteStore {
         job::deliverable(&mut self.read().await?, gateway, filter, limit).await
     }
 
-    async fn overdue_jobs(&self, now: Timestamp, limit: u32) -> Result<Vec<JobRow>, StoreError> {
-        job::overdue(&mut self.read().await?, now, limit).await
+    async fn overdue_jobs(&self, limit: u32) -> Result<(Timestamp, Vec<JobRow>), StoreError> {
+        let now = self.now();
+        Ok((now, job::overdue(&mut self.read().await?, now, limit).await?))
     }
 
     async fn change_jobs(
@@ -242,7 +244,8 @@ impl Store for SqliteStore {
         scrub::scrub(&self.writer, &self.meter).await
     }
 
-    async fn prune_replay(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    async fn prune_replay(&self, limit: u32) -> Result<u64, StoreError> {
+        let now = self.now();
         self.writer.write(move |s| Box::pin(replay::prune(s, now, limit))).await
     }
 

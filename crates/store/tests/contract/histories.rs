@@ -6,7 +6,7 @@ use opencpm_domain::{Ending, InstanceId, JobId, Sequence};
 use opencpm_operations::port::Enrolled;
 use opencpm_operations::row::{Acceptance, Connection, JobRow};
 
-use super::world::{GATEWAY, World, enrolment, hello, id, next, span};
+use super::world::{GATEWAY, World, enrolment, hello, id, next};
 
 /// What is known of a device without asking.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,10 +147,9 @@ impl History<'_> {
     }
 
     async fn compare(&self) {
-        let late = self.world.now() + span(1_000_000);
-        let open = self.world.store.overdue_jobs(late, 100).await.unwrap();
-        let open: BTreeMap<_, _> = open.into_iter().map(|job| (job.instance, job.job)).collect();
         let ids: Vec<_> = self.devices.keys().cloned().collect();
+        let open = self.world.store.open_jobs(&ids).await.unwrap();
+        let open: BTreeMap<_, _> = open.into_iter().map(|job| (job.instance, job.job)).collect();
         let found = self.world.store.reset_candidates(&ids).await.unwrap();
         assert_eq!(found.last_task.map_or(0, |task| task.get()), self.last_task);
         let found = found.devices.into_iter().map(|device| {
