@@ -16,6 +16,7 @@ mod job_change;
 mod maintenance;
 mod open;
 mod replay;
+mod retention;
 mod scope;
 mod scrub;
 mod session;
@@ -236,6 +237,10 @@ impl Store for SqliteStore {
         self.writer
             .write(move |s| Box::pin(job_change::change_fenced(s, changes, fence, asked)))
             .await
+    }
+
+    async fn prune_tasks(&self, created: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.writer.write(move |s| Box::pin(retention::prune_tasks(s, created, limit))).await
     }
 
     async fn scrub(&self) -> Result<bool, StoreError> {

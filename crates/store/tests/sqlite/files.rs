@@ -263,6 +263,7 @@ async fn statements_for(number: usize) -> Vec<(&'static str, u64)> {
         limit: 10,
     };
     count!("log", store.log(&query));
+    count!("prune_tasks", store.prune_tasks(now, 10));
     counts
 }
 
