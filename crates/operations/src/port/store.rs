@@ -27,6 +27,10 @@ use crate::row::{
 /// its sibling, the same migrations in meaning, and one line in the contract test suite there.
 #[async_trait]
 pub trait Store: Send + Sync {
+    /// Fails when the store takes no changes now. Cheap: asked for each look at the health of a
+    /// process. Changes nothing.
+    async fn check(&self) -> Result<(), StoreError>;
+
     // ---- the deployment ----
 
     /// The deployment, when the store was initialised.

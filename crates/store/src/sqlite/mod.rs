@@ -81,6 +81,12 @@ impl SqliteStore {
         self.writer.close().await
     }
 
+    /// Returns when nothing can be written any more: after [`Self::close`], and when the writer
+    /// panicked.
+    pub async fn stopped(&self) {
+        self.writer.stopped().await;
+    }
+
     /// How many SQL statements were run since the store was opened.
     pub fn statements(&self) -> u64 {
         self.meter.statements()
@@ -105,6 +111,11 @@ impl SqliteStore {
 
 #[async_trait]
 impl Store for SqliteStore {
+    async fn check(&self) -> Result<(), StoreError> {
+        // Behind the changes that wait: a writer that stands still takes none.
+        self.writer.between("SELECT 1").await.map(drop)
+    }
+
     async fn deployment(&self) -> Result<Option<DeploymentRow>, StoreError> {
         deployment::deployment(&mut self.read().await?).await
     }

@@ -70,6 +70,7 @@ macro_rules! suite {
                 a_page_and_its_total_are_of_one_moment
                 accounts_and_retired_devices_stay_apart;
             durability:
+                a_store_that_takes_changes_says_so
                 what_was_accepted_survives_a_crash
                 a_nonce_is_still_used_after_reopening
                 expired_requests_are_forgotten_and_others_kept;
