@@ -4,6 +4,7 @@
 //! `listen` in the section `api`.
 
 mod quota;
+mod retention;
 mod value;
 
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use opencpm_operations::role::Settings;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use quota::Quota;
+pub(crate) use retention::Retention;
 pub(crate) use value::parse_offset;
 use value::{address, app_id, host_and_port, offset, user};
 
@@ -41,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) keys: Keys,
     /// How many requests a key may make.
     pub(crate) quota: Quota,
+    /// How long what is over is kept.
+    pub(crate) retention: Retention,
     /// What the first start makes.
     pub(crate) first: First,
 }
@@ -202,6 +206,7 @@ impl Default for Config {
             agents: Agents { listen: ([0, 0, 0, 0], 8444).into(), addresses: Vec::new() },
             keys: Keys::default(),
             quota: Quota::default(),
+            retention: Retention::default(),
             first: First { app_id: 1_251_000_000, name: "main".to_owned(), uin: "1".to_owned() },
         }
     }

@@ -1,7 +1,7 @@
-//! What time does: jobs end at their deadline, erased bytes are overwritten, old replay records,
-//! expired keys and old gateways are forgotten. Any number of processes may sweep; asking again is
-//! harmless. What is due is judged by the store's clock, never by this process's own: one node whose
-//! clock is ahead must not end what all others still count on.
+//! What time does: jobs end at their deadline, erased bytes are overwritten, old tasks, old replay
+//! records, expired keys and old gateways are forgotten. Any number of processes may sweep; asking
+//! again is harmless. What is due is judged by the store's clock, never by this process's own: one
+//! node whose clock is ahead must not end what all others still count on.
 
 use opencpm_domain::{Ending, Span};
 
@@ -10,6 +10,9 @@ use crate::row::JobChange;
 
 /// At most so many rows in one transaction.
 const ROUND: u32 = 2_000;
+
+/// The same where there may be millions, and requests come in between.
+const SMALL_ROUND: u32 = 500;
 
 /// Ends jobs whose deadline has come. Returns how many; call again while it is not 0.
 pub async fn end_overdue_jobs(store: &dyn Store) -> Result<usize, StoreError> {
@@ -28,6 +31,12 @@ pub async fn end_overdue_jobs(store: &dyn Store) -> Result<usize, StoreError> {
 /// Overwrites what ended jobs left behind. To be called often enough that nothing stays 60 s.
 pub async fn scrub(store: &dyn Store) -> Result<bool, StoreError> {
     store.scrub().await
+}
+
+/// Forgets tasks that were accepted so long ago, with their jobs and so their part of the log. A
+/// few rows at a time, because this goes on beside the service. Call again while it is not 0.
+pub async fn forget_tasks(store: &dyn Store, kept: Span) -> Result<u64, StoreError> {
+    store.prune_tasks(kept, SMALL_ROUND).await
 }
 
 /// Forgets replay records that no clock window covers any more. Call again while it is not 0.

@@ -13,4 +13,5 @@ mod deadlines;
 mod erasure;
 mod first_start;
 mod random_kills;
+mod retention;
 mod truth;

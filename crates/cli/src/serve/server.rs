@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use opencpm_api::{Edge, Listener};
+use opencpm_domain::Span;
 use opencpm_gateway::{Connector, Gateway};
 use opencpm_operations::cores::Cores;
 use opencpm_operations::port::{Clock, Queue, Random, Store};
@@ -50,6 +51,8 @@ struct Shared {
     trust: Arc<Trust>,
     settings: Settings,
     quotas: QuotaSettings,
+    /// How long tasks are kept.
+    kept: Span,
 }
 
 impl Server {
@@ -85,6 +88,7 @@ impl Server {
             trust: Arc::new(trust),
             settings: config.settings(agents_addresses(config, &addresses)),
             quotas: config.quota.settings(),
+            kept: config.retention.kept(),
         };
         let tls = Tls::new(config, &certificate)?;
         welcome::log(&addresses);
@@ -117,7 +121,7 @@ impl Server {
     }
 
     fn start_sweeps(&mut self, shared: &Shared, certificate: Arc<Current>) {
-        sweeps::start(&mut self.endless, &shared.store, &self.stop_endless);
+        sweeps::start(&mut self.endless, &shared.store, shared.kept, &self.stop_endless);
         let renewals = certificate.renew_for_ever();
         let stop = self.stop_endless.clone();
         self.endless.spawn(async move {
@@ -238,7 +242,7 @@ fn edge_settings(config: &Config, shared: &Shared) -> opencpm_api::Settings {
     let api = &config.api;
     opencpm_api::Settings {
         policy: shared.settings.policy,
-        clock_window: opencpm_domain::Span::from_secs(api.clock_window),
+        clock_window: Span::from_secs(api.clock_window),
         at_sign_rule: api.at_sign_rule,
         unsigned_payload: api.unsigned_payload,
         hosts: api.hosts.clone(),

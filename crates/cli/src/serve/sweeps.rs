@@ -1,14 +1,15 @@
 //! What time does, asked for again and again: jobs end at their deadline, what ended jobs left is
-//! overwritten, old replay records, expired keys and gateways are forgotten. Asking is harmless,
-//! however often.
+//! overwritten, old tasks, replay records, expired keys and gateways are forgotten. Asking is
+//! harmless, however often.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use opencpm_domain::Span;
 use opencpm_operations::port::{Store, StoreError};
 use opencpm_operations::sweep;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::output;
@@ -24,8 +25,18 @@ const REPLAYS: Duration = Duration::from_secs(60);
 const GATEWAYS: Duration = Duration::from_secs(3_600);
 const KEYS: Duration = GATEWAYS;
 
-/// Starts the sweeps; they end with the token.
-pub(super) fn start(tasks: &mut JoinSet<()>, store: &Arc<dyn Store>, stop: &CancellationToken) {
+/// Tasks are forgotten after months. Between two rounds the store belongs to the requests: a
+/// million jobs take a few minutes.
+const TASKS: Duration = Duration::from_secs(600);
+const TASKS_PAUSE: Duration = Duration::from_millis(100);
+
+/// Starts the sweeps; they end with the token. Tasks are `kept` so long.
+pub(super) fn start(
+    tasks: &mut JoinSet<()>,
+    store: &Arc<dyn Store>,
+    kept: Span,
+    stop: &CancellationToken,
+) {
     let mut every = |period, what| {
         let sweep = Sweep { what, store: Arc::clone(store) };
         let stop = stop.clone();
@@ -38,6 +49,7 @@ pub(super) fn start(tasks: &mut JoinSet<()>, store: &Arc<dyn Store>, stop: &Canc
     every(REPLAYS, What::Replays);
     every(GATEWAYS, What::Gateways);
     every(KEYS, What::Keys);
+    every(TASKS, What::Tasks { kept });
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +59,7 @@ enum What {
     Replays,
     Gateways,
     Keys,
+    Tasks { kept: Span },
 }
 
 struct Sweep {
@@ -84,6 +97,11 @@ impl Sweep {
             What::Replays => sweep::forget_replays(&*self.store).await,
             What::Gateways => sweep::forget_gateways(&*self.store).await,
             What::Keys => sweep::forget_keys(&*self.store).await,
+            What::Tasks { kept } => {
+                let rows = sweep::forget_tasks(&*self.store, kept).await?;
+                sleep(TASKS_PAUSE).await;
+                Ok(rows)
+            }
         }
     }
 }

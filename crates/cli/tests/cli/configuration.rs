@@ -50,6 +50,7 @@ fn a_wrong_value_is_told_with_file_key_and_what_was_expected() {
     wrong("[api]\ntime_offset = \"CET\"\n", &["api.time_offset", "+08:00"]);
     wrong("roles = [\"queue\"]\n", &["opencpm.toml", "roles", "gateway"]);
     wrong("[api]\njob_deadline = 3\n", &["api.job_deadline", "15 to 3600"]);
+    wrong("[retention]\ndays = 0\n", &["retention.days", "1 to 36500"]);
     wrong("[api]\ncertificate = \"x\"\n", &["api.certificate", "api.key"]);
     wrong("roles = [\"gateway\"]\n", &["roles", "api,gateway"]);
 }

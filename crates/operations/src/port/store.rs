@@ -28,6 +28,10 @@ use crate::row::{
 /// its sibling, the same migrations in meaning, and one line in the contract test suite there.
 #[async_trait]
 pub trait Store: Send + Sync {
+    /// Fails when the store takes no changes now. Cheap: asked for each look at the health of a
+    /// process. Changes nothing.
+    async fn check(&self) -> Result<(), StoreError>;
+
     // ---- the deployment ----
 
     /// The deployment, when the store was initialised.
@@ -144,6 +148,12 @@ pub trait Store: Send + Sync {
         changes: Vec<JobChange>,
         fence: Option<GatewayId>,
     ) -> Result<Vec<JobId>, StoreError>;
+
+    /// Forgets tasks that were created so long ago by the store's clock, or longer: oldest first, each
+    /// with all of its jobs. Never one with an open job, nor the task with the highest id, above which new ids go
+    /// on. A task is gone as a whole from its first call on, however many more its jobs take.
+    /// Touches at most `limit` rows and returns how many.
+    async fn prune_tasks(&self, ago: Span, limit: u32) -> Result<u64, StoreError>;
 
     /// Overwrites what erased and replaced rows left behind in the store's files. Returns true
     /// when nothing is left.

@@ -4,7 +4,9 @@ use opencpm_domain::{Condition, JobState, JobStatus, Reason, Span};
 use opencpm_operations::deliver::deliver;
 use opencpm_operations::lease;
 use opencpm_operations::port::Deliverable;
-use opencpm_operations::sweep::{end_overdue_jobs, forget_gateways, forget_replays, scrub};
+use opencpm_operations::sweep::{
+    end_overdue_jobs, forget_gateways, forget_replays, forget_tasks, scrub,
+};
 
 use crate::world::{GATEWAY, OTHER_GATEWAY, World};
 
@@ -100,3 +102,33 @@ async fn a_node_whose_clock_is_wrong_accepts_nothing_and_says_why() {
     assert!(refusal.message.contains("clock"), "{}", refusal.message);
     assert!(world.api.store.open_jobs(&[machine.instance]).await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn tasks_are_forgotten_after_their_time_a_few_hundred_rows_at_once() {
+    let world = World::new().await;
+    let [machine] = world.machines().await;
+    let day = Span::from_secs(86_400);
+    let store = &*world.api.store;
+    let old = world.reset(&[&machine.instance]).await.unwrap();
+    world.forge(MANY).await;
+    world.forge(ENDED).await;
+    world.clock.advance(day.as_secs());
+    let forgotten = async || forget_tasks(store, day).await.unwrap();
+    // The newest task stays, however old it is.
+    assert_eq!(forgotten().await, 0);
+    world.forge(NEWER).await;
+    let mut rounds = Vec::new();
+    while let rows @ 1.. = forgotten().await {
+        assert_eq!(store.task(old).await.unwrap(), None);
+        rounds.push(rows);
+    }
+    assert_eq!(rounds.iter().sum::<u64>(), 1 + 10_001 + 1);
+    assert_eq!(rounds.iter().max(), Some(&500));
+}
+
+/// Ends every job.
+const ENDED: &str = "UPDATE job SET status = 2, reason = 1, ended = deadline";
+
+/// A task of a later moment, without a job.
+const NEWER: &str = "INSERT INTO task (id, account, action, uin, created, deadline)
+     SELECT id + 1, account, action, uin, created + 1, deadline + 1 FROM task";

@@ -14,8 +14,10 @@ pub(super) async fn task(
     session: &mut Session,
     task: TaskId,
 ) -> Result<Option<(TaskRow, Vec<JobRow>)>, StoreError> {
-    let select =
-        query("SELECT id AS task, account, action, uin, created, deadline FROM task WHERE id = ?1");
+    let select = query(
+        "SELECT id AS task, account, action, uin, created, deadline FROM task
+         WHERE id = ?1 AND forgotten = 0",
+    );
     let Some(row) = session.row(select.bind(number(task.get()))).await? else { return Ok(None) };
     let select = query("SELECT * FROM job WHERE task = ?1 ORDER BY position");
     let jobs = session.read_each(select.bind(number(task.get())), load_job).await?;

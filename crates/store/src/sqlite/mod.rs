@@ -16,6 +16,7 @@ mod job_change;
 mod maintenance;
 mod open;
 mod replay;
+mod retention;
 mod scope;
 mod scrub;
 mod session;
@@ -80,6 +81,12 @@ impl SqliteStore {
         self.writer.close().await
     }
 
+    /// Returns when nothing can be written any more: after [`Self::close`], and when the writer
+    /// panicked.
+    pub async fn stopped(&self) {
+        self.writer.stopped().await;
+    }
+
     /// How many SQL statements were run since the store was opened.
     pub fn statements(&self) -> u64 {
         self.meter.statements()
@@ -104,6 +111,11 @@ impl SqliteStore {
 
 #[async_trait]
 impl Store for SqliteStore {
+    async fn check(&self) -> Result<(), StoreError> {
+        // Behind the changes that wait: a writer that stands still takes none.
+        self.writer.between("SELECT 1").await.map(drop)
+    }
+
     async fn deployment(&self) -> Result<Option<DeploymentRow>, StoreError> {
         deployment::deployment(&mut self.read().await?).await
     }
@@ -238,6 +250,11 @@ impl Store for SqliteStore {
         self.writer
             .write(move |s| Box::pin(job_change::change_fenced(s, changes, fence, asked)))
             .await
+    }
+
+    async fn prune_tasks(&self, ago: Span, limit: u32) -> Result<u64, StoreError> {
+        let created = self.now() - ago;
+        self.writer.write(move |s| Box::pin(retention::prune_tasks(s, created, limit))).await
     }
 
     async fn scrub(&self) -> Result<bool, StoreError> {

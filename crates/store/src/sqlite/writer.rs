@@ -64,6 +64,11 @@ impl Writer {
         task.await.map_err(|e| StoreError::Unavailable(Box::new(e)))?
     }
 
+    /// Returns when the task has ended, whatever ended it.
+    pub(super) async fn stopped(&self) {
+        self.queue.closed().await;
+    }
+
     async fn send(&self, message: Message) -> Result<(), StoreError> {
         self.queue.send(message).await.map_err(|_| stopped())
     }
@@ -242,7 +247,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_is_seen_when_the_writer_is_closed() {
+    async fn a_panic_is_seen_at_once_and_told_when_the_writer_is_closed() {
         let writer = writer().await;
         let panicking = writer.write(|_| {
             Box::pin(async {
@@ -252,6 +257,7 @@ mod tests {
         });
         assert!(matches!(panicking.await, Err(StoreError::Unavailable(_))));
         assert!(matches!(insert(&writer).await, Err(StoreError::Unavailable(_))));
+        writer.stopped().await;
         assert!(writer.close().await.is_err());
     }
 }

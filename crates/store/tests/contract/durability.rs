@@ -4,6 +4,12 @@ use opencpm_operations::row::Acceptance;
 
 use super::world::{World, fingerprint, nonce, span};
 
+pub(crate) async fn a_store_that_takes_changes_says_so(world: &mut World) {
+    world.store.check().await.unwrap();
+    world.reopen().await;
+    world.store.check().await.unwrap();
+}
+
 pub(crate) async fn what_was_accepted_survives_a_crash(world: &mut World) {
     let ids = world.devices(&["cpm-1", "cpm-2"]).await;
     let jobs = world.accept(100, &ids).await;

@@ -14,6 +14,7 @@ pub(crate) mod gateways;
 pub(crate) mod histories;
 pub(crate) mod job_changes;
 pub(crate) mod reading;
+pub(crate) mod retention;
 pub(crate) mod world;
 
 pub(crate) use world::{
@@ -69,6 +70,7 @@ macro_rules! suite {
                 a_page_and_its_total_are_of_one_moment
                 accounts_and_retired_devices_stay_apart;
             durability:
+                a_store_that_takes_changes_says_so
                 what_was_accepted_survives_a_crash
                 a_nonce_is_still_used_after_reopening
                 expired_requests_are_forgotten_and_others_kept;
@@ -110,6 +112,11 @@ macro_rules! suite {
                 a_gateway_delivers_to_its_own_devices_only
                 what_the_queue_lost_is_found_again
                 nothing_is_found_for_nothing;
+            retention:
+                old_tasks_go_with_their_jobs_and_later_ones_stay
+                a_task_with_an_open_job_stays_until_it_has_ended
+                a_large_task_goes_at_once_and_a_few_rows_at_a_time
+                the_newest_task_stays_so_that_no_id_comes_again;
         }
     };
     (@tests $world:path; $($module:ident: $($test:ident)+;)+) => {$(

@@ -216,6 +216,16 @@ async fn requests_that_arrive_together_share_a_commit() {
 }
 
 #[tokio::test]
+async fn a_store_whose_writer_has_stopped_says_so() {
+    let home = TempDir::new().unwrap();
+    let store = open(&home.path().join("opencpm.db"), &HandClock::new()).await;
+    store.check().await.unwrap();
+    store.close().await.unwrap();
+    assert!(matches!(store.check().await, Err(StoreError::Unavailable(_))));
+    store.stopped().await;
+}
+
+#[tokio::test]
 async fn the_number_of_statements_does_not_depend_on_the_number_of_devices() {
     let few = statements_for(2).await;
     let many = statements_for(2_000).await;
@@ -263,6 +273,7 @@ async fn statements_for(number: usize) -> Vec<(&'static str, u64)> {
         limit: 10,
     };
     count!("log", store.log(&query));
+    count!("prune_tasks", store.prune_tasks(span(0), 10));
     counts
 }
 
