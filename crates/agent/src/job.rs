@@ -16,8 +16,7 @@ use secrecy::SecretString;
 use crate::advice::{Files, after_success};
 use crate::agent::{Agent, time_of};
 use crate::apply::{
-    AfterCrash, Applied, Intent, Order, Oversight, Scheme, Step, examine_after_crash, reset,
-    tidy_up,
+    Applied, Intent, Order, Oversight, Scheme, Step, examine_after_crash, reset, tidy_up,
 };
 use crate::clock::Clock;
 use crate::machine::Machine;
@@ -71,12 +70,13 @@ impl Agent<'_> {
         let mut all_decided = true;
         for (job, sequence, intent) in self.state.jobs.unfinished() {
             let outcome = match examine_after_crash(&self.surroundings.root, &intent) {
-                Ok(AfterCrash::New) => {
-                    let advice = advice(&self.surroundings.root, self.time(), Vec::new());
-                    Outcome::Applied { scheme: None, advice }
-                }
-                Ok(AfterCrash::Old) => Outcome::NotApplied(Reason::Interrupted),
-                Ok(AfterCrash::Neither) => Outcome::NotApplied(Reason::Overwritten),
+                Ok(found) => match found.reason() {
+                    Some(reason) => Outcome::NotApplied(reason),
+                    None => {
+                        let advice = advice(&self.surroundings.root, self.time(), Vec::new());
+                        Outcome::Applied { scheme: None, advice }
+                    }
+                },
                 Err(failure) => {
                     let error = &failure as &dyn Error;
                     tracing::error!(%job, error, "what a crash left cannot be looked at now");
@@ -100,7 +100,7 @@ impl Agent<'_> {
         })?;
         self.state.jobs.raise(frame.sequence);
         self.learn_time(frame.issued_at);
-        check_time(self.time(), frame, self.skewed).map_err(Refusal::Authentic)?;
+        check_time(self.time(), frame.not_after, self.skewed).map_err(Refusal::Authentic)?;
         password(opened).map_err(Refusal::Authentic)
     }
 
@@ -246,7 +246,8 @@ impl Oversight for Watch<'_> {
     }
 
     fn still_due(&mut self) -> Result<(), Reason> {
-        check_time(time_of(self.clock, self.machine, self.state), self.frame, self.skewed)
+        let now = time_of(self.clock, self.machine, self.state);
+        check_time(now, self.frame.not_after, self.skewed)
     }
 
     fn reached(&mut self, step: Step) {

@@ -6,7 +6,7 @@
 use crate::{Advice, Certainty, JobStatus, Reason, Span, Timestamp};
 
 /// What the machine says of a job, as its signed report tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// The new password was verified on disk.
     Applied {
@@ -31,7 +31,7 @@ pub enum Ending {
 }
 
 /// Where a job is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum JobState {
     /// Accepted, and no frame was sent yet.
     Ready,
@@ -107,6 +107,27 @@ impl JobState {
                     || matches!(reason, Reason::NotDelivered | Reason::ReEnrolled | Reason::Retired)
             }
             _ => false,
+        }
+    }
+
+    /// Until when a job with this deadline may be applied.
+    pub fn not_after(deadline: Timestamp) -> Timestamp {
+        deadline - Self::NOT_AFTER_MARGIN
+    }
+
+    /// A job that was never sent and would come too late stays, so that it ends as `not_delivered`.
+    /// One that was sent goes out again whatever the time: the machine may know its outcome.
+    pub fn is_too_late_to_send(&self, not_after: Timestamp, now: Timestamp) -> bool {
+        matches!(self, Self::Ready) && now > not_after
+    }
+
+    /// Whether the machine may have done it. Then an earlier job that turns out to be done was
+    /// superseded by this one.
+    pub const fn may_be_applied(&self) -> bool {
+        match self {
+            Self::Ready => false,
+            Self::Attempted { .. } | Self::Succeeded { .. } => true,
+            Self::Failed { reason, .. } => matches!(reason.certainty(), Certainty::Unknown),
         }
     }
 
@@ -195,6 +216,29 @@ mod tests {
             let ended = sent.end_unreported(ending, NOW).unwrap();
             assert_eq!(ended, failed(Reason::OutcomeUnknown));
         }
+    }
+
+    #[test]
+    fn only_what_was_never_sent_is_too_late_to_send() {
+        let deadline = Timestamp::from_secs(1_000);
+        let not_after = JobState::not_after(deadline);
+        assert_eq!(not_after, Timestamp::from_secs(990));
+        let sent = JobState::Ready.attempt().unwrap();
+        for (now, too_late) in [(990, false), (991, true)] {
+            let now = Timestamp::from_secs(now);
+            assert_eq!(JobState::Ready.is_too_late_to_send(not_after, now), too_late);
+            assert!(!sent.is_too_late_to_send(not_after, now));
+        }
+    }
+
+    #[test]
+    fn a_job_that_left_may_be_applied_until_its_machine_denies_it() {
+        assert!(!JobState::Ready.may_be_applied());
+        assert!(JobState::Ready.attempt().unwrap().may_be_applied());
+        assert!(JobState::Ready.report(applied(), false, NOW).unwrap().may_be_applied());
+        assert!(failed(Reason::OutcomeUnknown).may_be_applied());
+        assert!(!failed(Reason::NotDelivered).may_be_applied());
+        assert!(!failed(Reason::DiskFull).may_be_applied());
     }
 
     #[test]

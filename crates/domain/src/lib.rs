@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod advice;
+mod connection;
 mod device;
 mod error;
 mod id;
@@ -18,6 +19,7 @@ mod task;
 mod time;
 
 pub use advice::Advice;
+pub use connection::{Binding, Connection, Lease, Unreachable};
 pub use device::{
     DeviceStatus, MaintainStatus, OperateStatus, PayMode, ResetRefusal, UnknownStatus,
     check_reset_allowed,

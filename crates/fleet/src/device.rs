@@ -316,7 +316,7 @@ impl Device {
         self.highest = frame.sequence;
         // In a fleet that was started again the server knows a later key. The seed has them all.
         self.sealing = self.sealing.max(frame.sealing_generation);
-        let checked = check_time(now, frame, false).and_then(|()| password(opened));
+        let checked = check_time(now, frame.not_after, false).and_then(|()| password(opened));
         Some(match (checked, self.fault) {
             (Ok(_), Some(Fault::Fails(reason))) => Err(reason),
             (checked, _) => checked.map(drop),

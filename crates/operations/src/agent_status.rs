@@ -59,7 +59,9 @@ impl Device {
     pub fn presence(&self, now: Timestamp) -> Presence {
         match (&self.authority.identity, self.connection) {
             (None, _) => Presence::NeverEnrolled,
-            (Some(_), Connection::Bound { lease, .. }) if now < lease.until => Presence::Connected,
+            (Some(_), Connection::Bound { lease, .. }) if lease.is_valid(now) => {
+                Presence::Connected
+            }
             (Some(_), _) => Presence::Away,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use opencpm_domain::{GatewayId, InstanceId, JobId, JobState, Timestamp};
+use opencpm_domain::{GatewayId, InstanceId, JobId};
 use opencpm_protocol::message::JobFrame;
 
 use crate::port::{Deliverable, StoreError};
@@ -36,7 +36,7 @@ pub async fn deliver(
     let mut frames = HashMap::<JobId, Delivery>::with_capacity(found.len());
     for deliverable in found {
         let (row, epoch) = (deliverable.job, deliverable.epoch);
-        if is_too_late(&row, now) {
+        if row.state.is_too_late_to_send(row.not_after, now) {
             continue;
         }
         let (version, attempt) = (row.version, row.state.clone().attempt());
@@ -57,12 +57,6 @@ pub async fn deliver(
     }
     let marked = role.store.change_jobs(changes, Some(gateway)).await?;
     Ok(marked.iter().filter_map(|job| frames.remove(job)).collect())
-}
-
-/// A job that was never sent and would come too late stays, so that it ends as `not_delivered`. One
-/// that was sent goes out again whatever the time: the machine may know its outcome.
-fn is_too_late(row: &JobRow, now: Timestamp) -> bool {
-    row.state == JobState::Ready && now > row.not_after
 }
 
 fn delivery(row: JobRow, epoch: u64) -> Option<Delivery> {

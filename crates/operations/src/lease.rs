@@ -1,12 +1,12 @@
 //! A gateway lives by its lease: renewed by the store's clock, lost when it is not.
 
-use opencpm_domain::{GatewayId, Span};
+use opencpm_domain::{GatewayId, Lease, Span};
 
 use crate::port::StoreError;
 use crate::role::GatewayRole;
 
 /// How long a lease lasts after each renewal.
-pub const LEASE: Span = Span::from_secs(10);
+pub const LEASE: Span = Lease::LENGTH;
 
 /// Takes or renews the lease. False when it had ended: then the process takes a new id.
 pub async fn renew(role: &GatewayRole, gateway: GatewayId) -> Result<bool, StoreError> {

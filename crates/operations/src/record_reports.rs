@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use opencpm_domain::{Certainty, GatewayId, InstanceId, JobId, JobState};
+use opencpm_domain::{GatewayId, InstanceId, JobId};
 use opencpm_protocol::report::Report;
 use opencpm_protocol::sign::Signed;
 
@@ -106,12 +106,7 @@ async fn superseded(role: &GatewayRole, rows: &[JobRow]) -> Result<HashSet<JobId
         return Ok(HashSet::new());
     }
     let later = role.store.later_jobs(&late).await?;
-    let may_be_applied = |state: &JobState| match state {
-        JobState::Ready => false,
-        JobState::Attempted { .. } | JobState::Succeeded { .. } => true,
-        JobState::Failed { reason, .. } => reason.certainty() == Certainty::Unknown,
-    };
-    Ok(later.iter().filter(|(_, state)| may_be_applied(state)).map(|(job, _)| *job).collect())
+    Ok(later.iter().filter(|(_, state)| state.may_be_applied()).map(|(job, _)| *job).collect())
 }
 
 fn progress(report: &Report) -> DeviceProgress {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use opencpm_domain::{
-    Condition, InstanceId, Refusal, ResetRefusal, Sequence, Span, check_reset_allowed,
+    Condition, InstanceId, Refusal, ResetRefusal, Sequence, Unreachable, check_reset_allowed,
 };
 use opencpm_protocol::key::SealingPublic;
 use opencpm_protocol::report::SealingCertificate;
@@ -14,11 +14,7 @@ use opencpm_protocol::sign::Signed;
 use crate::authentic::NotAuthentic;
 use crate::authenticate::{Caller, NOT_OWN};
 use crate::role::{ApiRole, Trust};
-use crate::row::{Binding, Connection, DeviceAuthority, Identity, ResetCandidate, ResetCandidates};
-
-/// A gateway that was lost for less time than this may be back in a moment (9008 rather than
-/// 12006).
-const LOST_RECENTLY: Span = Span::from_secs(60);
+use crate::row::{Binding, DeviceAuthority, Identity, ResetCandidate, ResetCandidates};
 
 /// A device that a password can be sealed to.
 #[derive(Clone, Debug)]
@@ -92,7 +88,7 @@ fn check_device(
     let (Some(identity), Some(sealing)) = (&authority.identity, &device.sealing) else {
         return not_alive("its agent never enrolled");
     };
-    let binding = check_connection(device.connection, now, any_gateway_alive)?;
+    let binding = device.connection.reach(now, any_gateway_alive).map_err(unreachable)?;
     let (sealing_generation, sealing_key) = sealing_key(&sealing.certificate, identity)
         .ok_or_else(|| forgery(authority, Condition::AgentNotAlive, NotAuthentic("sealing key")))?;
     Ok(ResetTarget {
@@ -121,19 +117,12 @@ fn wrong_state(refusal: ResetRefusal) -> Bad {
     (condition, refusal.to_string())
 }
 
-fn check_connection(
-    connection: Connection,
-    now: opencpm_domain::Timestamp,
-    any_gateway_alive: bool,
-) -> Result<Binding, Bad> {
-    match connection {
-        Connection::Bound { binding, lease } if now < lease.until => Ok(binding),
-        _ if !any_gateway_alive => Err((Condition::GatewayLost, "no gateway is alive".to_owned())),
-        Connection::Bound { lease, .. } if now.distance(lease.until) < LOST_RECENTLY => {
-            Err((Condition::GatewayLost, "its gateway was lost a moment ago".to_owned()))
-        }
-        Connection::Bound { .. } | Connection::None => not_alive("its agent is not connected"),
-    }
+fn unreachable(why: Unreachable) -> Bad {
+    let condition = match why {
+        Unreachable::NoGateway | Unreachable::GatewayLost => Condition::GatewayLost,
+        Unreachable::NotConnected => Condition::AgentNotAlive,
+    };
+    (condition, why.to_string())
 }
 
 /// The certified key, if the identity key in force vouches for it.
@@ -169,31 +158,17 @@ fn refusal(bad: &[(&InstanceId, Condition, String)]) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use opencpm_domain::{GatewayId, Timestamp};
-
-    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
-
-    fn bound(until: Timestamp) -> Connection {
-        let binding = Binding { gateway: GatewayId::from_bytes([1; 16]), epoch: 1 };
-        Connection::Bound { binding, lease: crate::row::Lease { until } }
-    }
-
-    fn condition(connection: Connection, any_gateway_alive: bool) -> Option<Condition> {
-        check_connection(connection, NOW, any_gateway_alive).err().map(|(condition, _)| condition)
-    }
 
     /// Contract 7.3, 9008 and 12006.
     #[test]
-    fn a_gateway_that_was_lost_a_moment_ago_is_not_a_device_that_is_away() {
-        let ago = |secs| bound(NOW - Span::from_secs(secs));
-        let (lost, away) = (Some(Condition::GatewayLost), Some(Condition::AgentNotAlive));
-        assert_eq!(condition(bound(NOW + Span::from_secs(1)), true), None);
-        for (secs, expected) in [(0, lost), (59, lost), (60, away), (3600, away)] {
-            assert_eq!(condition(ago(secs), true), expected, "{secs} s ago, another is alive");
-            assert_eq!(condition(ago(secs), false), lost, "{secs} s ago, no other is alive");
+    fn a_lost_gateway_and_a_device_that_is_away_have_codes_of_their_own() {
+        for (why, condition) in [
+            (Unreachable::NoGateway, Condition::GatewayLost),
+            (Unreachable::GatewayLost, Condition::GatewayLost),
+            (Unreachable::NotConnected, Condition::AgentNotAlive),
+        ] {
+            assert_eq!(unreachable(why), (condition, why.to_string()));
         }
-        assert_eq!(condition(Connection::None, true), away);
-        assert_eq!(condition(Connection::None, false), lost);
     }
 
     /// Contract 7.1: one code answers, the message lists all.

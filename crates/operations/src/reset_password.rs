@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use opencpm_domain::{Condition, InstanceId, Password, Refusal, Span, TaskId, Timestamp};
+use opencpm_domain::{Condition, InstanceId, JobState, Password, Refusal, TaskId};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::authentic::{JobOrigin, job_mac};
@@ -69,7 +69,7 @@ async fn accept(
         account: caller.app_id,
         devices: u32::try_from(targets.len()).map_err(|_| Refusal::from(Condition::ServerBug))?,
         issued_at: now,
-        not_after: not_after(now, role.settings.job_deadline),
+        not_after: JobState::not_after(now + role.settings.job_deadline),
     });
     let jobs = seal_jobs(&role.cores, &batch, task, targets).await?;
     let proposed = NewTask {
@@ -206,8 +206,4 @@ fn keeps_changing(changed: &[InstanceId]) -> Refusal {
     ids.sort_unstable();
     let message = format!("these devices are changing at this moment: {}", ids.join(", "));
     Refusal::new(Condition::DeviceBusy, message)
-}
-
-fn not_after(now: Timestamp, deadline: Span) -> Timestamp {
-    now + deadline - opencpm_domain::JobState::NOT_AFTER_MARGIN
 }

@@ -10,12 +10,13 @@ mod scope;
 pub use account::{Account, ApiKey, AuditEntry, EnrolmentToken};
 pub use attributes::{AttributeChanges, Attributes, Tag};
 pub use device::{
-    Binding, Connection, Device, DeviceAuthority, DeviceKey, DeviceOrder, DeviceQuery, DeviceSort,
-    Identity, Lease, Page, ResetCandidate, ResetCandidates, Sealing, TagFilter,
+    Device, DeviceAuthority, DeviceKey, DeviceOrder, DeviceQuery, DeviceSort, Identity, Page,
+    ResetCandidate, ResetCandidates, Sealing, TagFilter,
 };
 pub use job::{
     Acceptance, DeviceProgress, Expected, Fingerprint, FirstUse, JobChange, JobRow, LogEntry,
     LogQuery, NewJob, NewTask, TaskRow, Unique, UsedNonce,
 };
 pub use maintenance::Maintenance;
+pub use opencpm_domain::{Binding, Connection, Lease};
 pub use scope::{DeviceScope, Scope};

@@ -73,11 +73,7 @@ impl Recipient<'_> {
             return Err(refused(Reason::StatementExpired));
         }
         let verb = Verb::from_number(frame.verb).ok_or(refused(Reason::UnsupportedJob))?;
-        if frame.sequence <= self.highest {
-            let forgotten = frame.sequence <= self.forgotten;
-            let reason = if forgotten { Reason::Forgotten } else { Reason::StaleSequence };
-            return Err(refused(reason));
-        }
+        check_sequence(frame.sequence, self.highest, self.forgotten).map_err(refused)?;
         let authority =
             trust.authority(frame.authority).ok_or(refused(Reason::AuthorityUnknown))?;
         let key = key(frame.sealing_generation).ok_or(refused(Reason::SealingKeyGone))?;
@@ -97,9 +93,23 @@ impl Recipient<'_> {
     }
 }
 
+/// A job of which nothing is remembered is taken only when it comes after all others. `highest` is
+/// that of the jobs that were taken, `forgotten` that of those whose outcome is forgotten.
+pub fn check_sequence(
+    sequence: Sequence,
+    highest: Sequence,
+    forgotten: Sequence,
+) -> Result<(), Reason> {
+    match (sequence <= highest, sequence <= forgotten) {
+        (false, _) => Ok(()),
+        (true, true) => Err(Reason::Forgotten),
+        (true, false) => Err(Reason::StaleSequence),
+    }
+}
+
 /// A job may not be applied late; a clock that is known to be wrong is named as the cause.
-pub fn check_time(now: Timestamp, frame: &JobFrame, skewed: bool) -> Result<(), Reason> {
-    match (now > frame.not_after, skewed) {
+pub fn check_time(now: Timestamp, not_after: Timestamp, skewed: bool) -> Result<(), Reason> {
+    match (now > not_after, skewed) {
         (false, _) => Ok(()),
         (true, true) => Err(Reason::ClockWrong),
         (true, false) => Err(Reason::Expired),

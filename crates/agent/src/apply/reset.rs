@@ -90,6 +90,28 @@ pub enum AfterCrash {
     Neither,
 }
 
+impl AfterCrash {
+    /// What the disk tells of an intent: root's entry, and whether the new file still waits beside
+    /// it. An old entry alone proves nothing: a file that was put back from a copy has it too. The
+    /// rename would have taken the new file away.
+    pub fn judge(intent: &Intent, found: Option<EntryDigest>, waits: bool) -> Self {
+        match found {
+            Some(found) if found == intent.new => Self::New,
+            Some(found) if found == intent.old && waits => Self::Old,
+            _ => Self::Neither,
+        }
+    }
+
+    /// Why the job is not said to be done; `None` when it was.
+    pub const fn reason(self) -> Option<Reason> {
+        match self {
+            Self::New => None,
+            Self::Old => Some(Reason::Interrupted),
+            Self::Neither => Some(Reason::Overwritten),
+        }
+    }
+}
+
 impl Order<'_> {
     /// As long as lckpwdf(3) waits.
     pub const USUAL_WAIT: Duration = Duration::from_secs(15);
@@ -160,15 +182,12 @@ fn look(root: &Root, intent: &Intent) -> Result<AfterCrash, Failure> {
         Err(failure) if of_another_hand(failure.reason()) => return Ok(AfterCrash::Neither),
         Err(failure) => return Err(failure),
     };
-    let found = RootEntry::find(&file.bytes).map(|entry| entry.digest());
-    if found == Ok(intent.new) {
+    let found = RootEntry::find(&file.bytes).ok().map(|entry| entry.digest());
+    let judged = AfterCrash::judge(intent, found, has_leftover(directory.fd()));
+    if judged == AfterCrash::New {
         sync_directory(directory.fd())?;
-        return Ok(AfterCrash::New);
     }
-    // An old entry alone proves nothing: a file that was put back from a copy has it too. The
-    // rename would have taken the new file away.
-    let unchanged = found == Ok(intent.old) && has_leftover(directory.fd());
-    Ok(if unchanged { AfterCrash::Old } else { AfterCrash::Neither })
+    Ok(judged)
 }
 
 /// The file is gone, or something stands in its place that a reset would not have touched.

@@ -11,25 +11,26 @@ use crate::apply::{EntryDigest, Intent};
 /// can still be on its way. And as many refusals of jobs that anybody may have made.
 pub(super) const REMEMBERED: usize = 64;
 
-/// What the agent knows of jobs.
-#[derive(Debug, Default, Encode, Decode)]
+/// What the agent knows of jobs. The rules are the same whatever a report is made of: the checked
+/// model has its own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 #[cbor(map)]
-pub struct Jobs {
+pub struct Jobs<R = Signed<Report>> {
     /// The highest sequence of an authentic job. Never goes back.
     #[cbor(n(0), with = "opencpm_protocol::wire")]
     pub highest: Sequence,
     /// Oldest first.
     #[n(1)]
-    records: Vec<JobRecord>,
+    records: Vec<JobRecord<R>>,
     /// The highest sequence of a job whose outcome was forgotten.
     #[cbor(n(2), with = "opencpm_protocol::wire", default)]
     forgotten: Sequence,
 }
 
 /// One job.
-#[derive(Debug, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 #[cbor(map)]
-pub struct JobRecord {
+pub struct JobRecord<R = Signed<Report>> {
     /// Which job.
     #[cbor(n(0), with = "opencpm_protocol::wire")]
     pub job: JobId,
@@ -38,32 +39,32 @@ pub struct JobRecord {
     pub sequence: Sequence,
     /// How far it came.
     #[n(2)]
-    pub phase: Phase,
+    pub phase: Phase<R>,
 }
 
 /// How far a job came.
-#[derive(Debug, Encode, Decode)]
-pub enum Phase {
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]
+pub enum Phase<R = Signed<Report>> {
     /// The change may have happened; [`crate::apply::examine_after_crash`] tells.
     #[n(0)]
     Intended(#[n(0)] StoredIntent),
     /// Reported, and the server has not acknowledged it.
     #[n(1)]
-    Reported(#[n(0)] Signed<Report>),
+    Reported(#[n(0)] R),
     /// Reported and acknowledged.
     #[n(2)]
-    Kept(#[n(0)] Signed<Report>),
+    Kept(#[n(0)] R),
     /// Refused before its seal was opened: anybody could have made it. Reported, and not
     /// acknowledged.
     #[n(3)]
-    Refused(#[n(0)] Signed<Report>),
+    Refused(#[n(0)] R),
     /// The same, acknowledged.
     #[n(4)]
-    RefusedKept(#[n(0)] Signed<Report>),
+    RefusedKept(#[n(0)] R),
 }
 
 /// [`Intent`] on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 #[cbor(map)]
 pub struct StoredIntent {
     #[cbor(n(0), with = "minicbor::bytes")]
@@ -84,9 +85,9 @@ impl From<StoredIntent> for Intent {
     }
 }
 
-impl Phase {
+impl<R> Phase<R> {
     /// The report, when there is one.
-    pub fn report(&self) -> Option<&Signed<Report>> {
+    pub fn report(&self) -> Option<&R> {
         match self {
             Self::Intended(_) => None,
             Self::Reported(report)
@@ -101,9 +102,16 @@ impl Phase {
     }
 }
 
-impl Jobs {
+impl<R> Default for Jobs<R> {
+    fn default() -> Self {
+        let none = Sequence::default();
+        Self { highest: none, records: Vec::new(), forgotten: none }
+    }
+}
+
+impl<R: Clone> Jobs<R> {
     /// The record of a job.
-    pub fn find(&self, job: JobId) -> Option<&JobRecord> {
+    pub fn find(&self, job: JobId) -> Option<&JobRecord<R>> {
         self.records.iter().find(|record| record.job == job)
     }
 
@@ -113,7 +121,7 @@ impl Jobs {
     }
 
     /// Keeps how far a job came, in place of what was known of it.
-    pub fn record(&mut self, job: JobId, sequence: Sequence, phase: Phase) {
+    pub fn record(&mut self, job: JobId, sequence: Sequence, phase: Phase<R>) {
         self.records.retain(|record| record.job != job);
         self.records.push(JobRecord { job, sequence, phase });
         self.forget();
@@ -141,7 +149,7 @@ impl Jobs {
 
     /// Jobs whose change may have happened, unreported.
     pub fn unfinished(&self) -> Vec<(JobId, Sequence, Intent)> {
-        let unfinished = |record: &JobRecord| match record.phase {
+        let unfinished = |record: &JobRecord<R>| match record.phase {
             Phase::Intended(intent) => Some((record.job, record.sequence, intent.into())),
             _ => None,
         };
@@ -149,8 +157,8 @@ impl Jobs {
     }
 
     /// Reports that the server has not acknowledged, oldest first.
-    pub fn unacknowledged(&self) -> Vec<Signed<Report>> {
-        let waiting = |record: &JobRecord| match &record.phase {
+    pub fn unacknowledged(&self) -> Vec<R> {
+        let waiting = |record: &JobRecord<R>| match &record.phase {
             Phase::Reported(report) | Phase::Refused(report) => Some(report.clone()),
             _ => None,
         };
@@ -170,21 +178,9 @@ impl Jobs {
         }
     }
 
-    /// Makes room for another refusal by forgetting those from before `since`, when no job that
-    /// was refused then can still be open. False when there is none: a refusal that is not
-    /// remembered must not be signed, or the true job of that id could be done after it.
-    pub fn make_room_for_refusal(&mut self, since: Timestamp) -> bool {
-        let is_late =
-            |report: &Signed<Report>| report.read_unverified().is_ok_and(|r| r.at < since);
-        self.records.retain(|record| {
-            !(record.phase.is_refused() && record.phase.report().is_some_and(is_late))
-        });
-        self.records.iter().filter(|record| record.phase.is_refused()).count() < REMEMBERED
-    }
-
     /// Facts that nobody has are never forgotten, those that the server has when it is too much.
     fn forget(&mut self) {
-        let spare = |record: &JobRecord| matches!(record.phase, Phase::Kept(_));
+        let spare = |record: &JobRecord<R>| matches!(record.phase, Phase::Kept(_));
         let mut over = self.records.iter().filter(|r| spare(r)).count().saturating_sub(REMEMBERED);
         let forgotten = &mut self.forgotten;
         self.records.retain(|record| {
@@ -195,6 +191,20 @@ impl Jobs {
             }
             !goes
         });
+    }
+}
+
+impl Jobs {
+    /// Makes room for another refusal by forgetting those from before `since`, when no job that
+    /// was refused then can still be open. False when there is none: a refusal that is not
+    /// remembered must not be signed, or the true job of that id could be done after it.
+    pub fn make_room_for_refusal(&mut self, since: Timestamp) -> bool {
+        let is_late =
+            |report: &Signed<Report>| report.read_unverified().is_ok_and(|r| r.at < since);
+        self.records.retain(|record| {
+            !(record.phase.is_refused() && record.phase.report().is_some_and(is_late))
+        });
+        self.records.iter().filter(|record| record.phase.is_refused()).count() < REMEMBERED
     }
 }
 
@@ -272,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_sequence_never_goes_back() {
-        let mut jobs = Jobs::default();
+        let mut jobs: Jobs = Jobs::default();
         jobs.raise(Sequence::new(7));
         jobs.raise(Sequence::new(3));
         assert_eq!(jobs.highest, Sequence::new(7));

@@ -1,5 +1,5 @@
 use opencpm_domain::{
-    AppId, DeviceStatus, GatewayId, Generation, InstanceId, MaintainStatus, OperateStatus,
+    AppId, Connection, DeviceStatus, Generation, InstanceId, MaintainStatus, OperateStatus,
     Sequence, Timestamp,
 };
 use opencpm_protocol::key::VerifyingKey;
@@ -77,36 +77,6 @@ pub struct Device {
     pub connection: Connection,
     /// True while it has an open job: then it shows operate status 11.
     pub has_open_job: bool,
-}
-
-/// Which connection of which gateway a device is bound to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Binding {
-    /// The gateway process.
-    pub gateway: GatewayId,
-    /// Counts the connections of the device; a newer one replaces an older.
-    pub epoch: u64,
-}
-
-/// What is known of a gateway's lease.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lease {
-    /// Valid until, by the store's clock.
-    pub until: Timestamp,
-}
-
-/// Where a device is connected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Connection {
-    /// To no gateway.
-    None,
-    /// Bound to a gateway; alive when the lease is valid.
-    Bound {
-        /// The connection.
-        binding: Binding,
-        /// The gateway's lease.
-        lease: Lease,
-    },
 }
 
 /// What a reset needs to know of a device.
