@@ -158,6 +158,8 @@ impl Node {
         command.env("RABBITMQ_ENABLED_PLUGINS_FILE", file("plugins"));
         command.env("RABBITMQ_PID_FILE", file("pid"));
         command.env("RABBITMQ_CONF_ENV_FILE", file("no-such-file"));
+        // Then the script becomes the broker instead of waiting for it, and dies as one.
+        command.env("RUNNING_UNDER_SYSTEMD", "true");
         // One thread, and it sleeps when there is nothing to do: the test needs the processors.
         command.env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+S 1:1 +sbwt none");
         command
