@@ -44,6 +44,16 @@ pub struct QuotaUsed {
 }
 
 impl QuotaUsed {
+    /// What a ledger remembered.
+    pub const fn until(paid_until: Timestamp) -> Self {
+        Self { paid_until }
+    }
+
+    /// When everything that was used has come back: what a ledger has to remember.
+    pub const fn paid_until(self) -> Timestamp {
+        self.paid_until
+    }
+
     /// Whether this is as good as nothing, so that it need not be remembered.
     pub fn is_nothing(self, now: Timestamp) -> bool {
         self.paid_until <= now

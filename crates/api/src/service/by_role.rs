@@ -34,7 +34,7 @@ impl Service for ApiRole {
         caller: &Caller,
         operation: Option<Operation>,
     ) -> Result<(), Refusal> {
-        self.quotas.check(caller, operation.map(Operation::name), self.clock.now())
+        self.quotas.check(caller, operation.map(Operation::name), self.clock.now()).await
     }
 
     async fn reset_password(

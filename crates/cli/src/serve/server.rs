@@ -9,7 +9,7 @@ use opencpm_domain::Span;
 use opencpm_gateway::{Connector, Gateway};
 use opencpm_operations::cores::Cores;
 use opencpm_operations::port::{Clock, Queue, Random, Store};
-use opencpm_operations::quotas::{QuotaSettings, Quotas};
+use opencpm_operations::quotas::{InMemoryLedger, QuotaSettings, Quotas};
 use opencpm_operations::report_proof::Proofs;
 use opencpm_operations::role::{ApiRole, GatewayRole, Settings, Trust};
 use opencpm_operations::room::Room;
@@ -253,7 +253,7 @@ impl Shared {
             proofs: Proofs::default(),
             cores: Cores::default(),
             room: Room::default(),
-            quotas: Quotas::new(self.quotas.clone()),
+            quotas: Quotas::new(self.quotas.clone(), Arc::new(InMemoryLedger::default())),
         }
     }
 

@@ -4,12 +4,14 @@
 mod clock;
 mod keys;
 mod queue;
+mod quota_ledger;
 mod random;
 mod store;
 
 pub use clock::Clock;
 pub use keys::{Keys, KeysError};
 pub use queue::{Queue, QueueError, ReadyJobs, Subscription};
+pub use quota_ledger::{QuotaLedger, QuotaLine};
 pub(crate) use random::Generator;
 pub use random::Random;
 pub use store::{
