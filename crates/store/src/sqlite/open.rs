@@ -14,7 +14,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Row, SqliteConnection};
 
-use super::session::store_error;
+use crate::session::store_error;
 
 /// Why a store could not be opened, as the source of [`StoreError::Unavailable`].
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +69,7 @@ const READERS: u32 = 4;
 /// "OCPM", as the first migration sets it.
 const APPLICATION: i64 = 0x4f43_504d;
 
-pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 fn private_directory(path: &Path) -> Result<(), OpenError> {
     let Some(directory) = path.parent().filter(|d| !d.as_os_str().is_empty()) else {

@@ -6,10 +6,11 @@
 //! has the pages of before, is carried over into the file and cut off.
 
 use opencpm_operations::port::StoreError;
-use sqlx::query;
 
-use super::session::{Meter, Session};
-use super::writer::{Outcome, Writer};
+use super::writer::Writer;
+use crate::engine::Outcome;
+use crate::session::{Meter, Session};
+use crate::statement::query;
 
 /// False when a reader still needs the old pages: to be tried again.
 pub(super) async fn scrub(writer: &Writer, meter: &Meter) -> Result<bool, StoreError> {

@@ -6,19 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
 use opencpm_operations::port::StoreError;
-use sqlx::{Row, query};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::session::{Session, store_error};
-
-/// What a change does to its own savepoint.
-pub(super) enum Outcome<T> {
-    /// It stays.
-    Keep(T),
-    /// It is undone: a refusal writes nothing.
-    Undo(T),
-}
+use crate::engine::Outcome;
+use crate::session::Session;
+use crate::statement::query;
 
 /// The sending end of the writer's queue, and the writer itself.
 pub(super) struct Writer {
@@ -198,7 +191,7 @@ async fn transaction(
 async fn first_number(session: &mut Session, statement: &'static str) -> Result<i64, StoreError> {
     let row = session.row(query(statement)).await?;
     let row = row.ok_or(StoreError::Corrupt("a statement without an answer"))?;
-    row.try_get(0).map_err(store_error)
+    row.first_number()
 }
 
 fn stopped() -> StoreError {

@@ -1,0 +1,136 @@
+//! Connections, and the schema that they find.
+
+use std::time::Duration;
+
+use opencpm_operations::port::StoreError;
+use sqlx::migrate::{Migrate, MigrateError, Migrator};
+use sqlx::postgres::{PgConnection, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, Executor, PgPool, Row};
+
+use super::PostgresOptions;
+use crate::session::store_error;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// A server that does not answer is told within 3 s, whatever it was asked.
+const CONNECT_LIMIT: Duration = Duration::from_secs(2);
+
+/// Set on each connection. A statement, a wait for a lock and a pause of this process within a
+/// transaction together stay well under a lease (10 s): a node that was stopped in the middle of a
+/// transaction must not commit it after its lease has ended. Temporary tables hold sealed bytes,
+/// in memory only as far as it goes.
+const SETTINGS: &str = "SET statement_timeout = '30s'; SET lock_timeout = '2s';
+    SET idle_in_transaction_session_timeout = '4s'; SET temp_buffers = '64MB'";
+
+/// A schema that this version cannot work with, as the source of [`StoreError::Unavailable`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SchemaError {
+    /// An empty database.
+    #[error("the database has no schema yet")]
+    Absent,
+    /// Of an older version.
+    #[error("the database has schema {found}, this version needs {needed}: run opencpm migrate")]
+    Older {
+        /// The schema in the database.
+        found: i64,
+        /// The schema that this version knows.
+        needed: i64,
+    },
+}
+
+/// A step from one schema to the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Migration {
+    /// Its number.
+    pub version: i64,
+    /// What it is for.
+    pub description: String,
+}
+
+pub(super) async fn pool(options: &PostgresOptions) -> Result<PgPool, StoreError> {
+    PgPoolOptions::new()
+        .max_connections(options.connections)
+        .acquire_timeout(CONNECT_LIMIT)
+        // Never before the above: when a whole fleet asks at once, each would be a line in the log.
+        .acquire_slow_threshold(CONNECT_LIMIT)
+        .after_connect(|connection, _| {
+            Box::pin(async move { connection.execute(SETTINGS).await.map(drop) })
+        })
+        .connect_with(options.connect())
+        .await
+        .map_err(store_error)
+}
+
+/// Fails unless this version can work with the schema: its own, or a newer one that says so.
+pub(super) async fn check_schema(pool: &PgPool) -> Result<(), StoreError> {
+    let known = latest();
+    let Some((found, lowest)) = schema(pool).await? else {
+        return Err(StoreError::Unavailable(Box::new(SchemaError::Absent)));
+    };
+    if found < known {
+        let older = SchemaError::Older { found, needed: known };
+        return Err(StoreError::Unavailable(Box::new(older)));
+    }
+    if known < lowest { Err(StoreError::Newer { found, known }) } else { Ok(()) }
+}
+
+/// The newest migration that was applied, and the lowest version that may run beside it.
+async fn schema(pool: &PgPool) -> Result<Option<(i64, i64)>, StoreError> {
+    let exists = "SELECT to_regclass('schema_compatibility') IS NOT NULL
+                     AND to_regclass('_sqlx_migrations') IS NOT NULL";
+    let row = sqlx::query(exists).fetch_one(pool).await.map_err(store_error)?;
+    if !row.try_get::<bool, _>(0).map_err(store_error)? {
+        return Ok(None);
+    }
+    let versions = "SELECT (SELECT max(version) FROM _sqlx_migrations WHERE success),
+                           (SELECT lowest FROM schema_compatibility)";
+    let row = sqlx::query(versions).fetch_one(pool).await.map_err(store_error)?;
+    let [found, lowest] = [0, 1].map(|column| row.try_get::<Option<i64>, _>(column));
+    Ok(found.map_err(store_error)?.zip(lowest.map_err(store_error)?))
+}
+
+fn latest() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default()
+}
+
+pub(super) async fn pending(options: &PostgresOptions) -> Result<Vec<Migration>, StoreError> {
+    let mut connection = options.connect().connect().await.map_err(store_error)?;
+    let exists = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
+    let row = connection.fetch_one(exists).await.map_err(store_error)?;
+    let applied = match row.try_get::<bool, _>(0).map_err(store_error)? {
+        true => applied(&mut connection).await?,
+        false => Vec::new(),
+    };
+    let pending = MIGRATIONS.iter().filter(|migration| !applied.contains(&migration.version));
+    let pending = pending.map(|migration| Migration {
+        version: migration.version,
+        description: migration.description.to_string(),
+    });
+    let pending = pending.collect();
+    connection.close().await.map_err(store_error)?;
+    Ok(pending)
+}
+
+async fn applied(connection: &mut PgConnection) -> Result<Vec<i64>, StoreError> {
+    let applied = connection.list_applied_migrations("_sqlx_migrations").await;
+    let applied = applied.map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+    Ok(applied.into_iter().map(|migration| migration.version).collect())
+}
+
+/// Under a lock of the database: of several that migrate at once, one does it and the others find
+/// it done.
+pub(super) async fn migrate(options: &PostgresOptions) -> Result<(), StoreError> {
+    let mut connection = options.connect().connect().await.map_err(store_error)?;
+    let migrated = MIGRATIONS.run(&mut connection).await;
+    connection.close().await.map_err(store_error)?;
+    migrated.map_err(|error| match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+            store_error(error)
+        }
+        MigrateError::VersionMissing(found) => StoreError::Newer { found, known: latest() },
+        MigrateError::VersionMismatch(_) => {
+            StoreError::Corrupt("its schema was made by another edition of a migration")
+        }
+        other => StoreError::Unavailable(Box::new(other)),
+    })
+}

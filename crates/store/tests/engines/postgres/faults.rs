@@ -1,0 +1,108 @@
+//! What becomes of those who ask while the server is away, stands still or takes no changes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use opencpm_operations::port::{Store, StoreError};
+use opencpm_servers::Postgres;
+use opencpm_store::{PostgresStore, SchemaError};
+use tokio::time::timeout;
+
+use super::world::{Database, Server};
+
+/// Far longer than anybody may wait, on a machine that is busy with tests.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn own() -> (Database, Arc<PostgresStore>) {
+    let made =
+        tokio::task::spawn_blocking(|| Database::new(Server::Own(Box::new(Postgres::start()))));
+    let database = made.await.unwrap();
+    let store = PostgresStore::connect(&database.options()).await.unwrap();
+    (database, Arc::new(store))
+}
+
+fn is_unavailable<T>(answer: Result<T, StoreError>) -> bool {
+    matches!(answer, Err(StoreError::Unavailable(_)))
+}
+
+async fn heals(store: &PostgresStore) {
+    timeout(PATIENCE, async {
+        while store.accounts().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn a_killed_server_is_told_at_once_and_comes_back_without_a_restart() {
+    let (mut database, store) = own().await;
+    store.accounts().await.unwrap();
+    database.own_server().kill();
+    assert!(is_unavailable(timeout(PATIENCE, store.accounts()).await.unwrap()));
+    assert!(is_unavailable(timeout(PATIENCE, Store::check(&*store)).await.unwrap()));
+    database.own_server().start_again();
+    heals(&store).await;
+}
+
+#[tokio::test]
+async fn a_server_that_stands_still_keeps_nobody_waiting() {
+    let (mut database, store) = own().await;
+    store.accounts().await.unwrap();
+    database.own_server().freeze();
+    // Whoever waits when it is noticed, and whoever comes afterwards.
+    assert!(is_unavailable(timeout(PATIENCE, store.accounts()).await.unwrap()));
+    assert!(is_unavailable(timeout(PATIENCE, store.accounts()).await.unwrap()));
+    database.own_server().thaw();
+    heals(&store).await;
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_changes_still_tells_what_it_knows() {
+    let (mut database, store) = own().await;
+    Store::check(&*store).await.unwrap();
+    let server = database.own_server();
+    let close = |on: &str| {
+        server.sql("postgres", &format!("ALTER SYSTEM SET default_transaction_read_only = {on}"));
+        server.sql("postgres", "SELECT pg_reload_conf()");
+    };
+    close("on");
+    timeout(PATIENCE, async { while Store::check(&*store).await.is_ok() {} }).await.unwrap();
+    store.accounts().await.unwrap();
+    assert!(is_unavailable(store.prune_replay(1).await));
+    server.sql("postgres", "ALTER SYSTEM RESET default_transaction_read_only");
+    server.sql("postgres", "SELECT pg_reload_conf()");
+    timeout(PATIENCE, async { while store.prune_replay(1).await.is_err() {} }).await.unwrap();
+    Store::check(&*store).await.unwrap();
+}
+
+fn schema_error(answer: Result<PostgresStore, StoreError>) -> SchemaError {
+    match answer {
+        Err(StoreError::Unavailable(source)) => *source.downcast_ref().unwrap(),
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("it was opened"),
+    }
+}
+
+#[tokio::test]
+async fn a_schema_of_another_version_is_named_and_a_compatible_one_is_used() {
+    let database = tokio::task::spawn_blocking(|| Database::new(Server::Shared)).await.unwrap();
+    let (options, name) = (database.options(), database.name().to_owned());
+    assert_eq!(PostgresStore::pending(&options).await.unwrap(), []);
+    let sql = |text: &str| database.server().sql(&name, text);
+    // A newer version that lets this one go on, and one that does not.
+    sql("INSERT INTO _sqlx_migrations SELECT 99, 'later', now(), true, checksum, 0
+         FROM _sqlx_migrations WHERE version = 1");
+    PostgresStore::connect(&options).await.unwrap().close().await.unwrap();
+    sql("UPDATE schema_compatibility SET lowest = 99");
+    let newer = PostgresStore::connect(&options).await;
+    assert!(matches!(newer, Err(StoreError::Newer { found: 99, .. })));
+    sql("DELETE FROM _sqlx_migrations WHERE version > 0; INSERT INTO _sqlx_migrations
+         VALUES (0, 'before', now(), true, '', 0); UPDATE schema_compatibility SET lowest = 0");
+    let older = schema_error(PostgresStore::connect(&options).await);
+    assert!(matches!(older, SchemaError::Older { found: 0, .. }));
+    sql("DROP TABLE _sqlx_migrations");
+    assert_eq!(schema_error(PostgresStore::connect(&options).await), SchemaError::Absent);
+    assert!(!PostgresStore::pending(&options).await.unwrap().is_empty());
+}

@@ -1,0 +1,9 @@
+//! The contract on PostgreSQL, and what PostgreSQL does besides.
+
+mod faults;
+mod quotas;
+mod world;
+
+use crate::contract;
+
+contract::suite!(crate::postgres::world::world, crate::postgres::world::mortal_world);
