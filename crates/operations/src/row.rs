@@ -5,6 +5,7 @@ mod attributes;
 mod device;
 mod job;
 mod maintenance;
+mod node;
 mod scope;
 
 pub use account::{Account, ApiKey, AuditEntry, EnrolmentToken};
@@ -19,4 +20,5 @@ pub use job::{
 };
 pub use maintenance::Maintenance;
 pub use opencpm_domain::{Binding, Connection, Lease};
+pub use node::{Node, NodeId, NodeToken};
 pub use scope::{DeviceScope, Scope};

@@ -2,17 +2,19 @@
 //! of a process picks them.
 
 mod clock;
+mod issuer;
 mod keys;
 mod queue;
 mod random;
 mod store;
 
 pub use clock::Clock;
+pub use issuer::{IssueError, Issued, Issuer};
 pub use keys::{Keys, KeysError};
 pub use queue::{Queue, QueueError, ReadyJobs, Subscription};
 pub(crate) use random::Generator;
 pub use random::Random;
 pub use store::{
     AdminChange, Administered, Bind, Change, Deliverable, DeliverableJob, DeploymentRow, Enrolled,
-    Enrolment, FirstStart, FoundKey, Store, StoreError,
+    Enrolment, FirstStart, FoundKey, NodeJoin, NodeJoined, Store, StoreError,
 };

@@ -14,6 +14,7 @@ mod gateway;
 mod job;
 mod job_change;
 mod maintenance;
+mod node;
 mod open;
 mod replay;
 mod retention;
@@ -31,12 +32,12 @@ use opencpm_domain::{
 };
 use opencpm_operations::port::{
     AdminChange, Administered, Bind, Clock, Deliverable, DeliverableJob, DeploymentRow, Enrolled,
-    Enrolment, FirstStart, FoundKey, Store, StoreError,
+    Enrolment, FirstStart, FoundKey, NodeJoin, NodeJoined, Store, StoreError,
 };
 use opencpm_operations::row::{
     Acceptance, Account, ApiKey, Device, DeviceKey, DeviceQuery, EnrolmentToken, FirstUse,
-    JobChange, JobRow, LogEntry, LogQuery, Maintenance, NewTask, Page, ResetCandidates, Sealing,
-    TaskRow, Unique,
+    JobChange, JobRow, LogEntry, LogQuery, Maintenance, NewTask, Node, NodeId, NodeToken, Page,
+    ResetCandidates, Sealing, TaskRow, Unique,
 };
 use opencpm_protocol::key::VerifyingKey;
 use sqlx::sqlite::SqlitePool;
@@ -201,6 +202,28 @@ impl Store for SqliteStore {
     ) -> Result<Vec<InstanceId>, StoreError> {
         let asked = self.now();
         self.writer.write(move |s| Box::pin(device::put_sealing_keys(s, keys, fence, asked))).await
+    }
+
+    async fn node_token(&self, hash: &[u8; 32]) -> Result<Option<NodeToken>, StoreError> {
+        node::node_token(&mut self.read().await?, hash).await
+    }
+
+    async fn nodes(&self, id: Option<NodeId>) -> Result<Vec<Node>, StoreError> {
+        node::nodes(&mut self.read().await?, id).await
+    }
+
+    async fn join_node(&self, join: NodeJoin) -> Result<NodeJoined, StoreError> {
+        self.writer.write(move |s| Box::pin(node::join(s, join))).await
+    }
+
+    async fn renew_node(
+        &self,
+        id: NodeId,
+        at: Timestamp,
+        hostname: &str,
+    ) -> Result<bool, StoreError> {
+        let hostname = hostname.to_owned();
+        self.writer.write(move |s| Box::pin(node::renew(s, id, at, hostname))).await
     }
 
     async fn accept(&self, task: Arc<NewTask>) -> Result<Acceptance, StoreError> {
