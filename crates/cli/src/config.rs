@@ -4,8 +4,8 @@
 //! `listen` in the section `api`.
 
 mod quota;
-mod retention;
 mod remote;
+mod retention;
 mod value;
 
 use std::net::SocketAddr;
@@ -18,8 +18,8 @@ use opencpm_operations::role::Settings;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use quota::Quota;
-pub(crate) use retention::Retention;
 pub(crate) use remote::{Remote, secret_line};
+pub(crate) use retention::Retention;
 pub(crate) use value::parse_offset;
 use value::{address, app_id, host_and_port, offset, user};
 

@@ -19,6 +19,6 @@ pub use job::{
     LogQuery, NewJob, NewTask, TaskRow, Unique, UsedNonce,
 };
 pub use maintenance::Maintenance;
-pub use opencpm_domain::{Binding, Connection, Lease};
 pub use node::{Node, NodeId, NodeToken};
+pub use opencpm_domain::{Binding, Connection, Lease};
 pub use scope::{DeviceScope, Scope};
