@@ -37,6 +37,15 @@ impl Database {
         self.first(sql)
     }
 
+    /// Keeps every other hand from writing until it is dropped.
+    pub fn hold(&self) -> Hold {
+        self.runtime.block_on(async {
+            let mut connection = self.connect().await;
+            sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut connection).await.expect("the lock");
+            Hold { _connection: connection }
+        })
+    }
+
     fn first<T>(&self, sql: &str) -> T
     where
         T: for<'r> sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
@@ -59,6 +68,11 @@ impl Database {
             .busy_timeout(std::time::Duration::from_secs(20));
         SqliteConnection::connect_with(&options).await.expect("the database opens")
     }
+}
+
+/// See [`Database::hold`].
+pub struct Hold {
+    _connection: SqliteConnection,
 }
 
 fn find(dir: &Path) -> Option<PathBuf> {

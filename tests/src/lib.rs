@@ -20,7 +20,7 @@ mod site;
 pub mod wire;
 
 pub use client::Client;
-pub use database::Database;
+pub use database::{Database, Hold};
 pub use lab::{Device, Lab, OtherAccount, Ready};
 pub use process::{Process, mortal};
 pub use scratch_root::Scheme;

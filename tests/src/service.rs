@@ -1,6 +1,7 @@
 //! A service of its own, `opencpm serve`, for machines that are not a lab's.
 
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -22,6 +23,12 @@ pub struct Service {
     pub process: Process,
     dir: TempDir,
     http: String,
+    /// Where the API over TLS is, as `address:port`.
+    pub https: String,
+    /// Where agents connect.
+    pub agents: String,
+    /// Where load balancers ask how it is.
+    pub metrics: String,
 }
 
 impl Service {
@@ -51,12 +58,13 @@ impl Service {
 
     fn begin_configured(name: &str, deadline: Duration, more: &str) -> Self {
         let dir = tempfile::Builder::new().prefix("service").tempdir().expect("a directory");
-        let [https, http, agents] = [(); 3].map(|()| free_port());
+        let [https, http, agents, metrics] = [(); 4].map(|()| free_port());
         let configuration = dir.path().join("opencpm.toml");
         let text = format!(
             "dir = {:?}\n[api]\nlisten = \"127.0.0.1:{https}\"\nhttp = \"127.0.0.1:{http}\"\n\
              names = [\"{name}\"]\njob_deadline = {}\n[agents]\nlisten = \"127.0.0.1:{agents}\"\n\
-             addresses = [\"{name}:{agents}\"]\n[first]\napp_id = {ACCOUNT}\n{more}",
+             addresses = [\"{name}:{agents}\"]\n[metrics]\nlisten = \"127.0.0.1:{metrics}\"\n\
+             [first]\napp_id = {ACCOUNT}\n{more}",
             dir.path().join(FOLDER),
             deadline.as_secs(),
         );
@@ -67,7 +75,8 @@ impl Service {
             command.arg("serve").arg("--config").arg(&configuration);
             command
         });
-        Self { process, dir, http: format!("http://127.0.0.1:{http}") }
+        let [https, agents, metrics] = [https, agents, metrics].map(|p| format!("127.0.0.1:{p}"));
+        Self { process, dir, http: format!("http://127.0.0.1:{http}"), https, agents, metrics }
     }
 
     /// Waits until it answers the administrator's key. Panics when it ends instead.
@@ -90,6 +99,17 @@ impl Service {
     /// The address of the API over plain HTTP.
     pub fn http(&self) -> &str {
         &self.http
+    }
+
+    /// What a load balancer is told at this path: status and text. `None` while nobody answers.
+    pub fn probe(&self, path: &str) -> Option<(u16, String)> {
+        let mut stream = TcpStream::connect(&self.metrics).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.metrics).ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
     }
 
     /// Both halves of the administrator's key.

@@ -3,6 +3,7 @@
 //! The file is TOML with the names of [`Config`]. In the environment, `OPENCPM_API__LISTEN` is
 //! `listen` in the section `api`.
 
+mod metrics;
 mod quota;
 mod remote;
 mod retention;
@@ -17,6 +18,7 @@ use opencpm_domain::{AppId, PasswordPolicy, Span, Uin};
 use opencpm_operations::role::Settings;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use metrics::Metrics;
 pub(crate) use quota::Quota;
 pub(crate) use remote::{Remote, secret_line};
 pub(crate) use retention::Retention;
@@ -51,6 +53,8 @@ pub(crate) struct Config {
     pub(crate) keys: Keys,
     /// How many requests a key may make.
     pub(crate) quota: Quota,
+    /// What watches the process from outside.
+    pub(crate) metrics: Metrics,
     /// How long what is over is kept.
     pub(crate) retention: Retention,
     /// What the first start makes.
@@ -234,6 +238,7 @@ impl Default for Config {
             node: Node::default(),
             keys: Keys::default(),
             quota: Quota::default(),
+            metrics: Metrics::default(),
             retention: Retention::default(),
             first: First { app_id: 1_251_000_000, name: "main".to_owned(), uin: "1".to_owned() },
         }

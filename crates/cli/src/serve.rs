@@ -3,8 +3,10 @@
 
 mod authority;
 mod deployment;
+mod health;
 mod key_files;
 mod own_certificate;
+mod readiness;
 mod server;
 mod sockets;
 mod sweeps;
@@ -87,6 +89,12 @@ pub(crate) enum ServeError {
     /// A defect: a part of the service panicked.
     #[error("a part of the service did not end well")]
     Panicked(#[source] tokio::task::JoinError),
+    /// A defect: nothing can be written any more.
+    #[error("the store's writer has ended")]
+    StoreStopped,
+    /// A defect: nobody holds the agents' connections any more.
+    #[error("the gateway has ended")]
+    GatewayEnded,
 }
 
 /// Checks what can be checked without starting: key files and certificate, as far as they exist.
@@ -115,6 +123,12 @@ pub(crate) fn run(config: Config) -> Result<(), ServeError> {
             error = server.broken() => Some(error),
         };
         tracing::info!("ending: what was begun is finished first");
+        if broken.is_none() {
+            tokio::select! {
+                () = server.give_notice(config.metrics.notice()) => {}
+                () = ask_to_end.asked() => {}
+            }
+        }
         let stopped = server.stop().await;
         broken.map_or(stopped, Err)
     })

@@ -105,6 +105,12 @@ impl Gateway {
         self.shared.term.borrow().as_ref().map_or(0, |term| term.registry.len())
     }
 
+    /// Returns when the gateway has ended: after its shutdown, or because it panicked.
+    pub async fn ended(&self) {
+        let mut term = self.shared.term.clone();
+        while term.changed().await.is_ok() {}
+    }
+
     /// Waits until the gateway has drained and every task of it has ended. Fails when it panicked.
     pub async fn finished(self) -> Result<(), JoinError> {
         self.running.await
@@ -116,6 +122,15 @@ impl Gateway {
 pub struct Connector(Arc<Shared>);
 
 impl Connector {
+    /// Whether the gateway holds a valid lease now, so that it takes agents in and records what
+    /// they report.
+    pub fn holds_lease(&self) -> bool {
+        let term = &self.0.term;
+        // Without a sender the gateway has ended, and nobody renews what it left here.
+        term.has_changed().is_ok()
+            && term.borrow().as_ref().is_some_and(|term| !term.over.is_cancelled())
+    }
+
     /// See [`Gateway::serve_stream`].
     pub async fn serve_stream(&self, transport: impl Transport) {
         let handshakes = Arc::clone(&self.0.handshakes);

@@ -210,6 +210,24 @@ async fn a_lost_lease_closes_everybody_and_a_new_id_takes_them_in_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_gateway_says_whether_it_holds_a_lease_and_when_it_has_ended() {
+    let world = World::start().await;
+    assert!(!world.connector.holds_lease(), "it has not asked for one yet");
+    let mut agent = world.connect(&Device::enrolled(1, &world.fake)).await;
+    assert!(world.connector.holds_lease());
+    world.fake.set(|store| (store.no_leases, store.leases) = (true, HashSet::new()));
+    assert_eq!(agent.farewell().await, Some(Farewell::Unavailable));
+    assert!(!world.connector.holds_lease());
+    world.fake.set(|store| store.no_leases = false);
+    drop(world.connect(&Device::enrolled(2, &world.fake)).await);
+    assert!(world.connector.holds_lease());
+    world.shutdown.cancel();
+    soon(world.gateway.ended()).await;
+    assert!(!world.connector.holds_lease());
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_gateway_whose_lease_ended_records_and_acknowledges_nothing() {
     let world = World::start().await;
     let device = Device::enrolled(1, &world.fake);

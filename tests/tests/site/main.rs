@@ -12,6 +12,7 @@ mod chosen_points;
 mod deadlines;
 mod erasure;
 mod first_start;
+mod health;
 mod random_kills;
 mod retention;
 mod truth;

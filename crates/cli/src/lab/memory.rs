@@ -130,8 +130,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(Memory::load(folder.path()).unwrap().is_none());
         let address = |port| ([127, 0, 0, 1], port).into();
-        let addresses =
-            Addresses { https: address(1), http: Some(address(2)), agents: Some(address(3)) };
+        let addresses = Addresses {
+            https: address(1),
+            http: Some(address(2)),
+            agents: Some(address(3)),
+            metrics: None,
+        };
         let key = NewKey { secret_id: "id".into(), secret_key: "key".into(), token: None };
         let machines = Machines {
             main: vec![machine("odd", RootEntry::Twice)],

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use opencpm_api::{Edge, Listener};
 use opencpm_domain::Span;
@@ -16,11 +17,14 @@ use opencpm_queue::EmbeddedQueue;
 use opencpm_store::SqliteStore;
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::sleep;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 
 use super::authority::Current;
 use super::deployment::{DATABASE, Deployment, Place};
+use super::health::Health;
+use super::readiness::Part;
 use super::sockets::{Addresses, Sockets};
 use super::{ServeError, own_certificate, sweeps, welcome};
 use crate::config::{Config, parse_offset};
@@ -35,6 +39,7 @@ pub(crate) struct Server {
     pub(crate) addresses: Addresses,
     /// Whether this start made the deployment.
     pub(crate) is_first: bool,
+    health: Health,
     listeners: JoinSet<()>,
     /// Background work that has nothing to finish.
     endless: JoinSet<()>,
@@ -61,11 +66,12 @@ impl Server {
         let (clock, random) = clock_and_random();
         files::private_folder(&config.dir)
             .map_err(|error| ServeError::Folder(config.dir.clone(), error))?;
-        let sockets = Sockets::take(&config).await?;
+        let mut sockets = Sockets::take(&config).await?;
         let addresses = sockets.addresses(&config)?;
+        let health = Health::start(sockets.metrics.take());
         let store = open_store(&config.dir, &clock).await?;
         let place = Place { config: &config, store: &*store, clock, random, addresses: &addresses };
-        match Self::assemble(&place, sockets, &store).await {
+        match Self::assemble(&place, sockets, &store, health).await {
             Ok(server) => Ok(server),
             Err(error) => Err(close_after(&store, error).await),
         }
@@ -75,6 +81,7 @@ impl Server {
         place: &Place<'_>,
         sockets: Sockets,
         store: &Arc<SqliteStore>,
+        health: Health,
     ) -> Result<Self, ServeError> {
         let config = place.config;
         let addresses = place.addresses.clone();
@@ -92,7 +99,7 @@ impl Server {
         };
         let tls = Tls::new(config, &certificate)?;
         welcome::log(&addresses);
-        let mut server = Self::new(Arc::clone(store), addresses, is_first);
+        let mut server = Self::new(Arc::clone(store), addresses, is_first, health);
         server.start_sweeps(&shared, certificate);
         let api = Arc::new(shared.api_role(keyring));
         if let Some(socket) = sockets.agents {
@@ -104,15 +111,19 @@ impl Server {
         if let Some(socket) = sockets.http {
             server.start_listener(Listener::plain(socket), &edge);
         }
+        let mut needed = vec![Part::store(&shared.store), Part::queue(&shared.queue)];
+        needed.extend(server.connector().map(Part::lease));
+        server.health.readiness.serves(needed);
         Ok(server)
     }
 
-    fn new(store: Arc<SqliteStore>, addresses: Addresses, is_first: bool) -> Self {
+    fn new(store: Arc<SqliteStore>, addresses: Addresses, is_first: bool, health: Health) -> Self {
         Self {
             store,
             gateway: None,
             addresses,
             is_first,
+            health,
             listeners: JoinSet::new(),
             endless: JoinSet::new(),
             stop: CancellationToken::new(),
@@ -157,20 +168,32 @@ impl Server {
 
     /// Returns when a part of the service panicked: what is left would serve nobody well.
     pub(crate) async fn broken(&mut self) -> ServeError {
-        loop {
+        let error = loop {
             let ended = tokio::select! {
                 Some(ended) = self.listeners.join_next() => ended,
                 Some(ended) = self.endless.join_next() => ended,
-                else => std::future::pending().await,
+                () = self.store.stopped() => break ServeError::StoreStopped,
+                () = gateway_ended(self.gateway.as_ref()) => break ServeError::GatewayEnded,
             };
             if let Err(panic) = ended {
-                return ServeError::Panicked(panic);
+                break ServeError::Panicked(panic);
             }
+        };
+        self.health.readiness.breaks();
+        error
+    }
+
+    /// Says that this process is about to end, and gives load balancers this time to notice it.
+    pub(crate) async fn give_notice(&self, notice: Duration) {
+        self.health.readiness.drains();
+        if self.health.is_told() {
+            sleep(notice).await;
         }
     }
 
     /// Finishes what was begun: requests, connections, the database.
     pub(crate) async fn stop(mut self) -> Result<(), ServeError> {
+        self.health.readiness.drains();
         self.stop.cancel();
         let mut ended = joined(&mut self.listeners).await;
         if let Some(gateway) = self.gateway {
@@ -181,6 +204,14 @@ impl Server {
         let closed = self.store.close().await;
         ended.map_err(ServeError::Panicked)?;
         closed.map_err(ServeError::Store)
+    }
+}
+
+/// Never returns without one.
+async fn gateway_ended(gateway: Option<&Gateway>) {
+    match gateway {
+        Some(gateway) => gateway.ended().await,
+        None => std::future::pending().await,
     }
 }
 

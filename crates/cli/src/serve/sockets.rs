@@ -16,6 +16,8 @@ pub(crate) struct Addresses {
     pub(crate) http: Option<SocketAddr>,
     /// The agents' connections.
     pub(crate) agents: Option<SocketAddr>,
+    /// What watches from outside asks here.
+    pub(crate) metrics: Option<SocketAddr>,
 }
 
 /// Bound, and nobody accepts yet.
@@ -23,6 +25,7 @@ pub(super) struct Sockets {
     pub(super) https: TcpListener,
     pub(super) http: Option<TcpListener>,
     pub(super) agents: Option<TcpListener>,
+    pub(super) metrics: Option<TcpListener>,
 }
 
 impl Sockets {
@@ -37,6 +40,10 @@ impl Sockets {
             },
             agents: match agents {
                 Some(address) => Some(listen("the agents' listener", address).await?),
+                None => None,
+            },
+            metrics: match config.metrics.listen {
+                Some(address) => Some(listen("the metrics listener", address).await?),
                 None => None,
             },
         })
@@ -56,6 +63,7 @@ impl Sockets {
             https: local(&self.https)?,
             http: self.http.as_ref().map(local).transpose()?,
             agents: self.agents.as_ref().map(local).transpose()?,
+            metrics: self.metrics.as_ref().map(local).transpose()?,
         })
     }
 }

@@ -17,10 +17,12 @@ use crate::output::hint;
 pub(super) fn log(addresses: &Addresses) {
     let plain = addresses.http.map(|address| address.to_string());
     let agents = addresses.agents.map(|address| address.to_string());
+    let metrics = addresses.metrics.map(|address| address.to_string());
     tracing::info!(
         api = %addresses.https,
         http = plain.as_deref().unwrap_or("off"),
         agents = agents.as_deref().unwrap_or("off"),
+        metrics = metrics.as_deref().unwrap_or("off"),
         "serving"
     );
 }

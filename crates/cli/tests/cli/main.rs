@@ -4,6 +4,7 @@
 
 mod commands;
 mod configuration;
+mod health;
 mod scripted;
 mod service;
 mod support;

@@ -90,6 +90,17 @@ impl Service {
         format!("https://127.0.0.1:{}", port.expect("told"))
     }
 
+    /// Where it tells how it is.
+    pub(crate) fn metrics(&self) -> &str {
+        let address = self.said.split("metrics=\"").nth(1);
+        address.and_then(|rest| rest.split('"').next()).expect("told")
+    }
+
+    /// Asks it to end, and returns at once.
+    pub(crate) fn terminate(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("it runs");
+    }
+
     /// Asks it with the first key.
     pub(crate) fn ask(&self, arguments: &[&str]) -> Ended {
         self.ask_with(&self.profile(), arguments, "")
@@ -110,7 +121,7 @@ impl Service {
 
     /// Asks it to end, and returns how it did and what it said since.
     pub(crate) fn stop(mut self) -> (Option<i32>, String) {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("it runs");
+        self.terminate();
         let mut rest = String::new();
         self.log.read_to_string(&mut rest).expect("text");
         (self.child.wait().expect("it ends").code(), rest)
