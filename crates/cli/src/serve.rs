@@ -2,6 +2,8 @@
 //! connection.
 
 mod authority;
+mod broker;
+mod database;
 mod deployment;
 mod health;
 mod key_files;
@@ -39,6 +41,18 @@ pub(crate) enum ServeError {
     /// The database does not do its work.
     #[error("the database does not do its work")]
     Store(#[source] StoreError),
+    /// The database's address.
+    #[error("store.url cannot be used")]
+    StoreUrl(#[source] OptionsError),
+    /// The broker's address.
+    #[error("queue.url cannot be used")]
+    QueueUrl(#[source] RabbitMqOptionsError),
+    /// A file that the configuration names beside an address.
+    #[error("the file {} cannot be read", .0.display())]
+    Secret(PathBuf, #[source] std::io::Error),
+    /// A process without the API role.
+    #[error(transparent)]
+    Node(#[from] node::NodeError),
     /// A key file.
     #[error(transparent)]
     KeyFile(#[from] key_files::KeyFileError),
