@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::{Client, Process, binaries, eventually, mortal};
 
 /// The account that its first start makes.
-const ACCOUNT: u64 = 1_251_000_001;
+pub(crate) const ACCOUNT: u64 = 1_251_000_001;
 
 /// Where the service keeps everything, below the directory of the test.
 const FOLDER: &str = "service";
@@ -114,12 +114,7 @@ impl Service {
 
     /// Both halves of the administrator's key.
     pub fn key(&self) -> (String, String) {
-        let profile = std::fs::read_to_string(self.profile()).expect("the administrator's key");
-        let value = |key: &str| {
-            let line = profile.lines().find(|line| line.split([' ', '=']).next() == Some(key));
-            line.and_then(|line| line.split('"').nth(1)).expect(key).to_owned()
-        };
-        (value("secret_id"), value("secret_key"))
+        key_in(&self.profile())
     }
 
     /// An enrolment token for so many machines, made by the command that administrators use.
@@ -149,9 +144,19 @@ impl Service {
     }
 }
 
+/// Both halves of the key in a profile.
+pub(crate) fn key_in(profile: &Path) -> (String, String) {
+    let profile = std::fs::read_to_string(profile).expect("the administrator's key");
+    let value = |key: &str| {
+        let line = profile.lines().find(|line| line.split([' ', '=']).next() == Some(key));
+        line.and_then(|line| line.split('"').nth(1)).expect(key).to_owned()
+    };
+    (value("secret_id"), value("secret_key"))
+}
+
 /// Takes away what the environment says to the tests, and what the tester's own says to `opencpm`:
 /// it reads every variable with its prefix as a setting.
-fn without_settings(command: &mut Command) {
+pub(crate) fn without_settings(command: &mut Command) {
     let names = std::env::vars_os().map(|(name, _)| name);
     for name in names.filter(|name| name.as_encoded_bytes().starts_with(b"OPENCPM_")) {
         command.env_remove(name);
@@ -160,7 +165,7 @@ fn without_settings(command: &mut Command) {
 
 /// A port on loopback that is free, and stays so while its service is away: it is outside the range
 /// from which the kernel takes ports for others (from 32768, ip(7)).
-fn free_port() -> u32 {
+pub(crate) fn free_port() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     // Test processes that run at the same time begin at different places.
     let first = 10_000 + std::process::id() * 50 % 20_000;

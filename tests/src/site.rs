@@ -154,7 +154,8 @@ impl Site {
 }
 
 impl Machine {
-    fn enrol(dir: &Path, number: usize, scheme: Scheme, token: &Path) -> Self {
+    /// Lays a machine out, enrols it and starts its agent.
+    pub(crate) fn enrol(dir: &Path, number: usize, scheme: Scheme, token: &Path) -> Self {
         let root = dir.join(format!("machine-{number}"));
         scratch_root::lay_out(&root, scheme, number);
         let instance = enrolled(&root, token);

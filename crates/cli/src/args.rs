@@ -53,6 +53,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         what: command::enrol_token::EnrolToken,
     },
+    /// Processes that hold agents' connections and have no key of the deployment
+    Node {
+        #[command(subcommand)]
+        what: command::node::Node,
+    },
     /// API keys
     Key {
         #[command(subcommand)]

@@ -8,6 +8,7 @@ pub(crate) mod lab;
 pub(crate) mod log;
 pub(crate) mod maintenance;
 pub(crate) mod new_password;
+pub(crate) mod node;
 mod progress;
 pub(crate) mod reset_password;
 pub(crate) mod secret_out;
@@ -102,6 +103,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, CommandError> {
         Command::Log(log) => asker.run(|client, json| log.run(client, json)),
         Command::Device { what } => asker.run(|client, json| what.run(client, json)),
         Command::EnrolToken { what } => asker.run(|client, json| what.run(client, json)),
+        Command::Node { what } => asker.run(|client, json| what.run(client, json)),
         Command::Key { what } => asker.run(|client, json| what.run(client, json)),
         Command::Account { what } => asker.run(|client, json| what.run(client, json)),
         Command::Maintenance { what } => asker.run(|client, json| what.run(client, json)),

@@ -3,10 +3,12 @@
 
 mod authority;
 mod broker;
+mod certificate;
 mod database;
 mod deployment;
 mod health;
 mod key_files;
+mod node;
 mod own_certificate;
 mod readiness;
 mod server;
@@ -20,6 +22,8 @@ use std::path::PathBuf;
 use opencpm_operations::first_start::FirstStartError;
 use opencpm_operations::port::{KeysError, StoreError};
 use opencpm_operations::role::TrustError;
+use opencpm_queue::RabbitMqOptionsError;
+use opencpm_store::OptionsError;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -128,7 +132,11 @@ pub(crate) fn run(config: Config) -> Result<(), ServeError> {
     let runtime = Builder::new_multi_thread().enable_all().build().map_err(ServeError::Runtime)?;
     runtime.block_on(async {
         let mut ask_to_end = Ending::listen().map_err(ServeError::Runtime)?;
-        let mut server = Server::start(config.clone()).await?;
+        // While it waits for a database or for an API node, it can be asked to end.
+        let mut server = tokio::select! {
+            started = Server::start(config.clone()) => started?,
+            () = ask_to_end.asked() => return Ok(()),
+        };
         if server.is_first {
             welcome::explain(&config);
         }

@@ -42,7 +42,7 @@ pub(crate) enum NodeError {
     /// It never joined, and nobody says with what it may.
     #[error(
         "a process without the API role joins with a token: name its file as node.token_file (on \
-         an administrator's machine: opencpm node-token create --out FILE)"
+         an administrator's machine: opencpm node token --out FILE)"
     )]
     NoToken,
     /// The token's file.
@@ -97,7 +97,6 @@ pub(super) struct Membership {
     root: VerifyingKey,
     joined: Joined,
     clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
     /// What its listener shows.
     pub(super) certificate: Arc<Current>,
 }
@@ -117,12 +116,17 @@ pub(super) struct Place<'a> {
 impl Membership {
     /// Opens what an earlier start left, or joins. While no API node answers, it waits for one.
     pub(super) async fn open(place: Place<'_>) -> Result<Self, NodeError> {
+        let master = place.dir.join("master.key");
+        if master.exists() {
+            return Err(NodeError::MasterKey(master));
+        }
         if files::has_joined(place.dir) {
             return Self::load(place);
         }
         let token = token(place.token_file)?;
         let key = key_files::node_or_new(&place.dir.join(files::KEY), &*place.random)?;
-        let pinned = Pinned { root: token.root(), deployment: token.deployment(), generation: None };
+        let pinned =
+            Pinned { root: token.root(), deployment: token.deployment(), generation: None };
         let visitor = Visitor { key: &key, pinned, clock: &*place.clock };
         let mut pause = FIRST_PAUSE;
         let (tls, certified) = loop {
@@ -139,23 +143,26 @@ impl Membership {
             pause = (pause * 2).min(LONGEST_PAUSE);
         };
         let joined = Joined::new(token.deployment(), &certified);
-        key_files::write_root_public(&place.dir.join(super::deployment::ROOT_PUBLIC), &token.root())?;
+        key_files::write_root_public(
+            &place.dir.join(super::deployment::ROOT_PUBLIC),
+            &token.root(),
+        )?;
         joined.keep(place.dir)?;
         let shown = files::keep_certificate(place.dir, &tls, &certified)?;
         tracing::info!(node = %key.public().key_id(), "joined; the token's file can be removed");
-        let Place { dir, clock, random, .. } = place;
+        let Place { dir, clock, .. } = place;
         let certificate = Current::new(shown);
         let (dir, root) = (dir.to_owned(), token.root());
-        Ok(Self { dir, key, root, joined, clock, random, certificate })
+        Ok(Self { dir, key, root, joined, clock, certificate })
     }
 
     fn load(place: Place<'_>) -> Result<Self, NodeError> {
-        let Place { dir, clock, random, .. } = place;
+        let Place { dir, clock, .. } = place;
         let key = key_files::node(&dir.join(files::KEY))?;
         let root = key_files::root_public(&dir.join(super::deployment::ROOT_PUBLIC))?;
         let joined = Joined::read(dir)?;
         let certificate = Current::new(files::read_certificate(dir)?);
-        Ok(Self { dir: dir.to_owned(), key, root, joined, clock, random, certificate })
+        Ok(Self { dir: dir.to_owned(), key, root, joined, clock, certificate })
     }
 
     /// The root key's public half, as the token told it.
@@ -171,11 +178,11 @@ impl Membership {
     /// Renews the certificate in good time, for as long as the process runs.
     pub(super) async fn renew_for_ever(mut self) {
         loop {
-            if self.clock.now() >= self.joined.renew {
-                if let Err(error) = self.renew().await {
-                    let error = chain(&error);
-                    tracing::error!(error, "the certificate could not be renewed; trying again");
-                }
+            if self.clock.now() >= self.joined.renew
+                && let Err(error) = self.renew().await
+            {
+                let error = chain(&error);
+                tracing::error!(error, "the certificate could not be renewed; trying again");
             }
             sleep(LOOK).await;
         }
