@@ -26,7 +26,7 @@ pub use lab::{Device, Lab, OtherAccount, Ready};
 pub use nodes::{Node, Nodes};
 pub use process::{Process, mortal};
 pub use scratch_root::Scheme;
-pub use service::Service;
+pub use service::{Service, free_port, without_settings};
 pub use shadow::{root_hash, verifies};
 pub use site::{Machine, Site};
 

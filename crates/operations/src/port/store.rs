@@ -169,10 +169,10 @@ pub trait Store: Send + Sync {
         fence: Option<GatewayId>,
     ) -> Result<Vec<JobId>, StoreError>;
 
-    /// Forgets tasks that were created so long ago by the store's clock, or longer: oldest first, each
-    /// with all of its jobs. Never one with an open job, nor the task with the highest id, above which new ids go
-    /// on. A task is gone as a whole from its first call on, however many more its jobs take.
-    /// Touches at most `limit` rows and returns how many.
+    /// Forgets tasks that were created so long ago by the store's clock, or longer: oldest first,
+    /// each with all of its jobs. Never one with an open job, nor the task with the highest id,
+    /// above which new ids go on. A task is gone as a whole from its first call on, however many
+    /// more its jobs take. Touches at most `limit` rows and returns how many.
     async fn prune_tasks(&self, ago: Span, limit: u32) -> Result<u64, StoreError>;
 
     /// Overwrites what erased and replaced rows left behind in the store's files. Returns true
