@@ -221,7 +221,12 @@ impl Node {
 
     /// The address of its API over plain HTTP.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.http)
+        format!("http://{}", self.authority())
+    }
+
+    /// Host and port of that.
+    pub fn authority(&self) -> String {
+        format!("127.0.0.1:{}", self.http)
     }
 
     fn key(&self) -> (String, String) {

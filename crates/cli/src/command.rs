@@ -7,6 +7,7 @@ pub(crate) mod key;
 pub(crate) mod lab;
 pub(crate) mod log;
 pub(crate) mod maintenance;
+pub(crate) mod migrate;
 pub(crate) mod new_password;
 pub(crate) mod node;
 mod progress;
@@ -97,6 +98,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let asker = Asker { profile, json };
     match command {
         Command::Serve(serve) => serve.run(),
+        Command::Migrate(migrate) => migrate.run(),
         Command::Lab(lab) => lab.run(),
         Command::ResetPassword(reset) => asker.run(|client, json| reset.run(client, json)),
         Command::Task { what } => asker.run(|client, json| what.run(client, json)),

@@ -29,6 +29,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
 
+pub(crate) use database::Schema;
 pub(crate) use deployment::{ADMIN, CA};
 pub(crate) use server::Server;
 pub(crate) use sockets::Addresses;

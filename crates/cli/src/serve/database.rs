@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use opencpm_operations::port::{Clock, QuotaLedger, Store, StoreError};
 use opencpm_operations::quotas::InMemoryLedger;
-use opencpm_store::{PostgresOptions, PostgresStore, SchemaError, SqliteStore};
+use opencpm_store::{Migration, PostgresOptions, PostgresStore, SchemaError, SqliteStore};
 use tokio::time::sleep;
 
 use super::ServeError;
@@ -76,6 +76,27 @@ impl Database {
             Self::Sqlite(store) => store.close().await,
             Self::Postgres(store) => store.close().await,
         }
+    }
+}
+
+/// The schema of a PostgreSQL database.
+pub(crate) struct Schema(PostgresOptions);
+
+impl Schema {
+    /// That of the configuration's; `None` where the store is SQLite.
+    pub(crate) fn of(config: &Config) -> Result<Option<Self>, ServeError> {
+        let url = config.store.url.as_ref();
+        url.map(|url| options(&config.store, url).map(Self)).transpose()
+    }
+
+    /// The steps that are not done yet.
+    pub(crate) async fn pending(&self) -> Result<Vec<Migration>, ServeError> {
+        PostgresStore::pending(&self.0).await.map_err(ServeError::Store)
+    }
+
+    /// Does them.
+    pub(crate) async fn migrate(&self) -> Result<(), ServeError> {
+        PostgresStore::migrate(&self.0).await.map_err(ServeError::Store)
     }
 }
 
