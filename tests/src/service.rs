@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::{Client, Process, binaries, eventually, mortal};
 
 /// The account that its first start makes.
-const ACCOUNT: u64 = 1_251_000_001;
+pub(crate) const ACCOUNT: u64 = 1_251_000_001;
 
 /// Where the service keeps everything, below the directory of the test.
 const FOLDER: &str = "service";
@@ -34,7 +34,7 @@ pub struct Service {
 impl Service {
     /// Starts one that agents know by this name, and by no other, and waits until it answers.
     pub fn start(name: &str) -> Self {
-        Self::start_with_deadline(name, Duration::from_secs(120))
+        Self::start_with_deadline(name, Self::DEADLINE)
     }
 
     /// The same; a job ends so long after it was accepted.
@@ -46,24 +46,36 @@ impl Service {
 
     /// The same, with more in its configuration.
     pub fn start_configured(name: &str, more: &str) -> Self {
-        let mut service = Self::begin_configured(name, Duration::from_secs(120), more);
+        let mut service = Self::begin_with(name, None, Self::DEADLINE, more);
+        service.answers();
+        service
+    }
+
+    /// Starts one whose machines are told that it is at this `address:port`, and waits until it
+    /// answers.
+    pub fn start_behind(address: &str) -> Self {
+        let mut service = Self::begin_with("127.0.0.1", Some(address), Self::DEADLINE, "");
         service.answers();
         service
     }
 
     /// The same, without waiting for anything.
     pub fn begin(name: &str, deadline: Duration) -> Self {
-        Self::begin_configured(name, deadline, "")
+        Self::begin_with(name, None, deadline, "")
     }
 
-    fn begin_configured(name: &str, deadline: Duration, more: &str) -> Self {
+    /// Unless a test says otherwise.
+    const DEADLINE: Duration = Duration::from_secs(120);
+
+    fn begin_with(name: &str, told: Option<&str>, deadline: Duration, more: &str) -> Self {
         let dir = tempfile::Builder::new().prefix("service").tempdir().expect("a directory");
         let [https, http, agents, metrics] = [(); 4].map(|()| free_port());
+        let told = told.map_or_else(|| format!("{name}:{agents}"), str::to_owned);
         let configuration = dir.path().join("opencpm.toml");
         let text = format!(
             "dir = {:?}\n[api]\nlisten = \"127.0.0.1:{https}\"\nhttp = \"127.0.0.1:{http}\"\n\
              names = [\"{name}\"]\njob_deadline = {}\n[agents]\nlisten = \"127.0.0.1:{agents}\"\n\
-             addresses = [\"{name}:{agents}\"]\n[metrics]\nlisten = \"127.0.0.1:{metrics}\"\n\
+             addresses = [\"{told}\"]\n[metrics]\nlisten = \"127.0.0.1:{metrics}\"\n\
              [first]\napp_id = {ACCOUNT}\n{more}",
             dir.path().join(FOLDER),
             deadline.as_secs(),
@@ -114,12 +126,7 @@ impl Service {
 
     /// Both halves of the administrator's key.
     pub fn key(&self) -> (String, String) {
-        let profile = std::fs::read_to_string(self.profile()).expect("the administrator's key");
-        let value = |key: &str| {
-            let line = profile.lines().find(|line| line.split([' ', '=']).next() == Some(key));
-            line.and_then(|line| line.split('"').nth(1)).expect(key).to_owned()
-        };
-        (value("secret_id"), value("secret_key"))
+        key_in(&self.profile())
     }
 
     /// An enrolment token for so many machines, made by the command that administrators use.
@@ -144,14 +151,25 @@ impl Service {
         self.dir.path().join(FOLDER)
     }
 
-    fn profile(&self) -> PathBuf {
+    /// The administrator's profile.
+    pub fn profile(&self) -> PathBuf {
         self.folder().join("admin.toml")
     }
 }
 
+/// Both halves of the key in a profile.
+pub(crate) fn key_in(profile: &Path) -> (String, String) {
+    let profile = std::fs::read_to_string(profile).expect("the administrator's key");
+    let value = |key: &str| {
+        let line = profile.lines().find(|line| line.split([' ', '=']).next() == Some(key));
+        line.and_then(|line| line.split('"').nth(1)).expect(key).to_owned()
+    };
+    (value("secret_id"), value("secret_key"))
+}
+
 /// Takes away what the environment says to the tests, and what the tester's own says to `opencpm`:
 /// it reads every variable with its prefix as a setting.
-fn without_settings(command: &mut Command) {
+pub fn without_settings(command: &mut Command) {
     let names = std::env::vars_os().map(|(name, _)| name);
     for name in names.filter(|name| name.as_encoded_bytes().starts_with(b"OPENCPM_")) {
         command.env_remove(name);
@@ -160,7 +178,7 @@ fn without_settings(command: &mut Command) {
 
 /// A port on loopback that is free, and stays so while its service is away: it is outside the range
 /// from which the kernel takes ports for others (from 32768, ip(7)).
-fn free_port() -> u32 {
+pub fn free_port() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     // Test processes that run at the same time begin at different places.
     let first = 10_000 + std::process::id() * 50 % 20_000;

@@ -48,8 +48,12 @@ impl Site {
 
     /// Starts a server and a machine for each scheme; all of them are connected.
     pub fn start(schemes: &[Scheme]) -> Self {
+        Self::around(Service::start_with_deadline("127.0.0.1", Self::DEADLINE), schemes)
+    }
+
+    /// The same with a server that runs.
+    pub fn around(service: Service, schemes: &[Scheme]) -> Self {
         let dir = tempfile::Builder::new().prefix("site").tempdir().expect("a scratch directory");
-        let service = Service::start_with_deadline("127.0.0.1", Self::DEADLINE);
         let token = dir.path().join("token");
         std::fs::write(&token, service.enrolment_token(schemes.len())).expect("a file");
         let enrol = |(number, scheme)| Machine::enrol(dir.path(), number, scheme, &token);
@@ -154,7 +158,8 @@ impl Site {
 }
 
 impl Machine {
-    fn enrol(dir: &Path, number: usize, scheme: Scheme, token: &Path) -> Self {
+    /// Lays a machine out, enrols it and starts its agent.
+    pub(crate) fn enrol(dir: &Path, number: usize, scheme: Scheme, token: &Path) -> Self {
         let root = dir.join(format!("machine-{number}"));
         scratch_root::lay_out(&root, scheme, number);
         let instance = enrolled(&root, token);

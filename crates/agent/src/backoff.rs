@@ -1,6 +1,6 @@
 //! How long to wait before the next connection.
 
-use opencpm_domain::Span;
+use opencpm_domain::{Span, full_jitter};
 use rand_core::CryptoRng;
 
 /// Exponential backoff with full jitter: anything from nothing to the current limit, so that a
@@ -29,10 +29,9 @@ impl Backoff {
 
     /// How long to wait now; the limit doubles with each call.
     pub fn next(&mut self, rng: &mut dyn CryptoRng) -> Span {
-        let doubled = Self::FIRST.as_micros().checked_shl(self.failures.min(32));
-        let limit = doubled.unwrap_or(u64::MAX).min(Self::LAST.as_micros());
+        let wait = full_jitter(Self::FIRST, Self::LAST, self.failures, rng.next_u64());
         self.failures = self.failures.saturating_add(1);
-        Span::from_micros(rng.next_u64() % (limit + 1))
+        wait
     }
 }
 

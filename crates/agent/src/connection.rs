@@ -2,9 +2,11 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::sync::Arc;
 
 use opencpm_domain::Span;
 use opencpm_protocol::message::{MAX_FRAME, WEBSOCKET_PATH};
+use opencpm_protocol::tls::{self, TlsError};
 use rand_core::CryptoRng;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConnection, StreamOwned};
@@ -17,7 +19,6 @@ use tungstenite::{HandshakeError, Message, WebSocket};
 use crate::address::Address;
 use crate::clock::{Clock, duration};
 use crate::resolve::{ResolveError, Resolver};
-use crate::tls::{self, TlsError};
 
 /// From the name to the upgraded WebSocket; a step that takes longer ends the attempt.
 const CONNECT_LIMIT: Span = Span::from_secs(10);
@@ -96,7 +97,7 @@ impl<'c> Connection<'c> {
         let local = tcp.local_addr().ok().map(|local| local.ip());
         let deadline = after(clock, CONNECT_LIMIT);
         let mut timed = TimedSocket { tcp, clock, deadline };
-        let mut tls = tls::connection(&address.host)?;
+        let mut tls = connection(&address.host)?;
         while tls.is_handshaking() {
             tls.complete_io(&mut timed).map_err(ConnectionError::Handshake)?;
         }
@@ -159,6 +160,11 @@ impl<'c> Connection<'c> {
             tracing::debug!(%error, "the connection was closed without a farewell");
         }
     }
+}
+
+fn connection(host: &str) -> Result<ClientConnection, TlsError> {
+    let config = Arc::new(tls::client_config()?);
+    ClientConnection::new(config, tls::server_name(host)?).map_err(TlsError::Setup)
 }
 
 /// The first address that takes a connection.

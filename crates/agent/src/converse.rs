@@ -7,11 +7,11 @@ use opencpm_protocol::conversation::{AgentConversation, AgentEvent, AgentStep, B
 use opencpm_protocol::message::Goodbye;
 use opencpm_protocol::sign::Signed;
 use opencpm_protocol::statement::TrustStatement;
+use opencpm_protocol::tls::TlsError;
 
 use crate::clock::Clock;
 use crate::connection::{Connection, ConnectionError, Incoming};
 use crate::state::StateError;
-use crate::tls::TlsError;
 
 /// Who speaks: a device, or a machine that wants to become one.
 pub(crate) trait Party {

@@ -15,7 +15,7 @@
 //! | `regular` | opening files that may be something else |
 //! | `pam` | the lines of PAM's files, for both |
 //! | `converse` | the conversation's machine on a socket |
-//! | `connection` | WebSocket over TLS; `address`, `resolve` and `tls` lead to it |
+//! | `connection` | WebSocket over TLS; `address` and `resolve` lead to it |
 //! | `state` | what must not be forgotten |
 //! | `machine`, `clock` | the machine's identity and facts, and its time |
 
@@ -43,4 +43,3 @@ pub mod resolve;
 pub mod run;
 pub mod session;
 pub mod state;
-pub mod tls;

@@ -63,6 +63,12 @@ pub enum Operation {
     ModifyDevice,
     /// A token with which machines enrol.
     CreateEnrolmentToken,
+    /// A token with which nodes without the API role join.
+    CreateNodeToken,
+    /// All such nodes.
+    DescribeNodes,
+    /// Gives a node no certificate any more.
+    RevokeNode,
     /// Maintenance: refuses changes.
     ModifyMaintenance,
     /// Whether there is maintenance.

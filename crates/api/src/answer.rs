@@ -26,7 +26,7 @@ use opencpm_operations::administer::{MadeKey, MadeTemporaryKey, MadeToken};
 use opencpm_operations::agent_status::AgentStatus;
 use opencpm_operations::describe_devices::DescribedDevices;
 use opencpm_operations::operation_result::{OperationResult, TaskVerification};
-use opencpm_operations::row::{Account, ApiKey, LogEntry, Maintenance, Page};
+use opencpm_operations::row::{Account, ApiKey, LogEntry, Maintenance, Node, Page};
 
 use crate::dialect::Dialect;
 use object::Object;
@@ -47,6 +47,8 @@ pub(crate) enum Output {
     Keys(Vec<ApiKey>),
     Device(InstanceId),
     Token(MadeToken),
+    NodeToken(MadeToken),
+    Nodes(Vec<Node>),
     Maintenance(Option<Maintenance>),
     Done,
 }
@@ -77,6 +79,8 @@ impl Output {
             Self::Keys(_) => &KEYS,
             Self::Device(_) => &NEW_DEVICE,
             Self::Token(_) => &TOKEN,
+            Self::NodeToken(_) => &NODE_TOKEN,
+            Self::Nodes(_) => &NODES,
             Self::Maintenance(_) => &MAINTENANCE_STATE,
             Self::Done => &NOTHING,
         }
@@ -99,6 +103,8 @@ impl Output {
             Self::Keys(keys) => administration::keys(&keys, to),
             Self::Device(instance) => to.text(&INSTANCE_ID, instance.as_str()),
             Self::Token(made) => administration::token(&made, to),
+            Self::NodeToken(made) => administration::node_token(&made, to),
+            Self::Nodes(nodes) => administration::nodes(&nodes, to),
             Self::Maintenance(state) => administration::maintenance(state.as_ref(), to),
             Self::Done => {}
         }

@@ -28,6 +28,7 @@ pub(crate) async fn carry_out(
         Input::VerifyTask(task) => Output::Verification(service.verify_task(caller, task).await?),
         Input::DescribeAccounts => Output::Accounts(service.describe_accounts().await?),
         Input::DescribeApiKeys(account) => Output::Keys(service.describe_api_keys(account).await?),
+        Input::DescribeNodes => Output::Nodes(service.describe_nodes().await?),
         Input::DescribeMaintenance => Output::Maintenance(service.describe_maintenance().await?),
         Input::Administer(change) => administer(service, caller, change).await?,
     })
@@ -61,6 +62,13 @@ async fn administer(
         }
         What::CreateEnrolmentToken(token) => {
             Output::Token(service.create_enrolment_token(by, token).await?)
+        }
+        What::CreateNodeToken(token) => {
+            Output::NodeToken(service.create_node_token(by, token).await?)
+        }
+        What::RevokeNode(node) => {
+            service.revoke_node(by, node).await?;
+            Output::Done
         }
         What::ModifyMaintenance(message) => {
             service.modify_maintenance(by, message).await?;

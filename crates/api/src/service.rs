@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use opencpm_domain::{AppId, InstanceId, Refusal, SecretId, TaskId};
 use opencpm_operations::administer::{
     Administrator, MadeKey, MadeTemporaryKey, MadeToken, NewApiKey, NewDevice, NewEnrolmentToken,
-    NewTemporaryKey,
+    NewNodeToken, NewTemporaryKey,
 };
 use opencpm_operations::agent_status::AgentStatus;
 use opencpm_operations::authenticate::{Caller, KnownKey};
@@ -16,7 +16,8 @@ use opencpm_operations::operation_log::LogRequest;
 use opencpm_operations::operation_result::{OperationResult, TaskVerification};
 use opencpm_operations::reset_password::ResetPassword;
 use opencpm_operations::row::{
-    Account, ApiKey, AttributeChanges, DeviceQuery, LogEntry, Maintenance, Page, Unique,
+    Account, ApiKey, AttributeChanges, DeviceQuery, LogEntry, Maintenance, Node, NodeId, Page,
+    Unique,
 };
 
 use crate::action::Operation;
@@ -142,6 +143,19 @@ pub trait Service: Send + Sync {
         by: Administrator,
         token: NewEnrolmentToken,
     ) -> Result<MadeToken, Refusal>;
+
+    /// A token with which nodes without the API role join.
+    async fn create_node_token(
+        &self,
+        by: Administrator,
+        token: NewNodeToken,
+    ) -> Result<MadeToken, Refusal>;
+
+    /// All nodes without the API role.
+    async fn describe_nodes(&self) -> Result<Vec<Node>, Refusal>;
+
+    /// Gives a node no certificate any more.
+    async fn revoke_node(&self, by: Administrator, node: NodeId) -> Result<(), Refusal>;
 
     /// Begins maintenance with a message for callers; `None` ends it.
     async fn modify_maintenance(

@@ -31,6 +31,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Run the service
     Serve(command::serve::Serve),
+    /// Bring the schema of a PostgreSQL database up to date
+    Migrate(command::migrate::Migrate),
     /// Bring up a whole deployment with real agents on scratch roots, to try out
     Lab(command::lab::Lab),
     /// Set root's password on machines
@@ -52,6 +54,11 @@ pub(crate) enum Command {
     EnrolToken {
         #[command(subcommand)]
         what: command::enrol_token::EnrolToken,
+    },
+    /// Processes that hold agents' connections and have no key of the deployment
+    Node {
+        #[command(subcommand)]
+        what: command::node::Node,
     },
     /// API keys
     Key {

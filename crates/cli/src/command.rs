@@ -7,7 +7,9 @@ pub(crate) mod key;
 pub(crate) mod lab;
 pub(crate) mod log;
 pub(crate) mod maintenance;
+pub(crate) mod migrate;
 pub(crate) mod new_password;
+pub(crate) mod node;
 mod progress;
 pub(crate) mod reset_password;
 pub(crate) mod secret_out;
@@ -96,12 +98,14 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     let asker = Asker { profile, json };
     match command {
         Command::Serve(serve) => serve.run(),
+        Command::Migrate(migrate) => migrate.run(),
         Command::Lab(lab) => lab.run(),
         Command::ResetPassword(reset) => asker.run(|client, json| reset.run(client, json)),
         Command::Task { what } => asker.run(|client, json| what.run(client, json)),
         Command::Log(log) => asker.run(|client, json| log.run(client, json)),
         Command::Device { what } => asker.run(|client, json| what.run(client, json)),
         Command::EnrolToken { what } => asker.run(|client, json| what.run(client, json)),
+        Command::Node { what } => asker.run(|client, json| what.run(client, json)),
         Command::Key { what } => asker.run(|client, json| what.run(client, json)),
         Command::Account { what } => asker.run(|client, json| what.run(client, json)),
         Command::Maintenance { what } => asker.run(|client, json| what.run(client, json)),

@@ -5,6 +5,7 @@
 
 mod metrics;
 mod quota;
+mod remote;
 mod retention;
 mod value;
 
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use metrics::Metrics;
 pub(crate) use quota::Quota;
+pub(crate) use remote::{Remote, secret_line};
 pub(crate) use retention::Retention;
 pub(crate) use value::parse_offset;
 use value::{address, app_id, host_and_port, offset, user};
@@ -41,6 +43,12 @@ pub(crate) struct Config {
     pub(crate) api: Api,
     /// The agents' connections.
     pub(crate) agents: Agents,
+    /// The database; SQLite in the folder unless given.
+    pub(crate) store: Remote,
+    /// The broker; within the process unless given.
+    pub(crate) queue: Remote,
+    /// What a process without the API role joins with.
+    pub(crate) node: Node,
     /// Where keys are that are not kept in the store.
     pub(crate) keys: Keys,
     /// How many requests a key may make.
@@ -107,6 +115,19 @@ pub(crate) struct Agents {
     /// listener's port unless given.
     #[serde(deserialize_with = "host_and_port")]
     pub(crate) addresses: Vec<String>,
+    /// `host:port` of the listeners where machines enrol and nodes join, written into tokens; where
+    /// the process has both roles the addresses above, else the API's first name and the
+    /// listener's port.
+    #[serde(deserialize_with = "host_and_port")]
+    pub(crate) enrolment: Vec<String>,
+}
+
+/// A process without the API role.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Node {
+    /// The token with which it joins at its first start.
+    pub(crate) token_file: Option<PathBuf>,
 }
 
 /// Where keys are.
@@ -207,7 +228,14 @@ impl Default for Config {
                 unsigned_payload: true,
                 time_offset: "+00:00".to_owned(),
             },
-            agents: Agents { listen: ([0, 0, 0, 0], 8444).into(), addresses: Vec::new() },
+            agents: Agents {
+                listen: ([0, 0, 0, 0], 8444).into(),
+                addresses: Vec::new(),
+                enrolment: Vec::new(),
+            },
+            store: Remote::default(),
+            queue: Remote::default(),
+            node: Node::default(),
             keys: Keys::default(),
             quota: Quota::default(),
             metrics: Metrics::default(),
@@ -240,14 +268,10 @@ impl Config {
 
     fn check(&self) -> Result<(), ConfigError> {
         let wrong = |key, problem: &str| Err(ConfigError::Sense { key, problem: problem.into() });
-        if !self.roles.contains(&Role::Api) {
-            return wrong(
-                "roles",
-                "a process without the api role needs a node token, and this \
-                version makes none: expected api, or api,gateway",
-            );
-        }
-        if self.api.names.is_empty() {
+        let checked = self.store.check(&remote::STORE).and(self.queue.check(&remote::QUEUE));
+        checked.map_err(|(key, problem)| ConfigError::Sense { key, problem })?;
+        self.check_roles()?;
+        if self.has(Role::Api) && self.api.names.is_empty() {
             return wrong("api.names", "expected at least one name for the certificate");
         }
         if self.api.certificate.is_some() != self.api.key.is_some() {
@@ -262,6 +286,55 @@ impl Config {
         Ok(())
     }
 
+    /// Roles in several processes meet in the database and at the broker only.
+    fn check_roles(&self) -> Result<(), ConfigError> {
+        let wrong = |key, problem: &str| Err(ConfigError::Sense { key, problem: problem.into() });
+        let (api, gateway) = (self.has(Role::Api), self.has(Role::Gateway));
+        match (api, gateway) {
+            (false, false) => return wrong("roles", "expected api, gateway, or both"),
+            (true, true) => return self.check_node_token(),
+            _ => {}
+        }
+        if self.store.url.is_none() {
+            return wrong(
+                "store.url",
+                "roles in several processes need a database that all of them reach: expected \
+                 postgresql://user@host/database, or both roles here",
+            );
+        }
+        if self.queue.url.is_none() {
+            return wrong(
+                "queue.url",
+                "roles in several processes need a broker that all of them reach: expected \
+                 amqps://user@host/vhost, or both roles here",
+            );
+        }
+        if self.agents.addresses.is_empty() {
+            return wrong(
+                "agents.addresses",
+                "expected host:port of the gateways, which agents are told, where a process has \
+                 not both roles",
+            );
+        }
+        if !api && (self.keys.master.is_some() || self.keys.root.is_some()) {
+            return wrong("keys", "a process without the api role must not have these keys");
+        }
+        self.check_node_token()
+    }
+
+    fn check_node_token(&self) -> Result<(), ConfigError> {
+        if self.has(Role::Api) && self.node.token_file.is_some() {
+            let problem = "a process with the api role joins nobody: expected none".to_owned();
+            return Err(ConfigError::Sense { key: "node.token_file", problem });
+        }
+        Ok(())
+    }
+
+    /// Whether this process has a role.
+    pub(crate) fn has(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+
     /// The first account.
     pub(crate) fn first_account(&self) -> Option<(AppId, Uin)> {
         let app_id = AppId::new(self.first.app_id).ok()?;
@@ -269,12 +342,18 @@ impl Config {
     }
 
     /// What the operations need to know.
-    pub(crate) fn settings(&self, gateways: Vec<String>) -> Settings {
+    pub(crate) fn settings(&self, gateways: Vec<String>, enrolment: Vec<String>) -> Settings {
         let policy = match self.api.policy {
             Policy::Default => PasswordPolicy::Seed,
             Policy::Extended => PasswordPolicy::ExtendedLinux,
         };
-        Settings { policy, job_deadline: Span::from_secs(self.api.job_deadline), gateways }
+        Settings {
+            policy,
+            job_deadline: Span::from_secs(self.api.job_deadline),
+            gateways,
+            enrolment,
+            api_names: self.api.names.clone(),
+        }
     }
 
     /// The master key's file.

@@ -12,6 +12,10 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Only what is logged under these names may be more verbose than INFO.
 const OURS: &[&str] = &["opencpm"];
 
+/// What these crates have to say they return as an error, which we log. Beside that, they print
+/// whole messages.
+const SILENT: &[&str] = &["lapin"];
+
 /// Starts logging: `wanted`, else `RUST_LOG`, else `usual`. A filter that cannot be read is told
 /// and replaced by `info`.
 pub(crate) fn start(wanted: Option<&str>, usual: &str) {
@@ -43,11 +47,15 @@ where
 /// The cap: not a list of crates that talk too much, but of those that may.
 fn may_be_logged(event: &Metadata<'_>) -> bool {
     let level: &Level = event.level();
-    *level <= Level::INFO || is_ours(event.target())
+    let name = crate_name(event.target());
+    (*level <= Level::INFO && !SILENT.contains(&name)) || is_ours(name)
 }
 
-fn is_ours(target: &str) -> bool {
-    let name = target.split("::").next().unwrap_or_default();
+fn crate_name(target: &str) -> &str {
+    target.split("::").next().unwrap_or_default()
+}
+
+fn is_ours(name: &str) -> bool {
     OURS.iter().any(|ours| {
         name == *ours || name.strip_prefix(ours).is_some_and(|rest| rest.starts_with('_'))
     })
@@ -60,7 +68,7 @@ mod tests {
     #[test]
     fn third_party_crates_stay_at_info_whatever_is_asked() {
         for ours in ["opencpm", "opencpm::serve", "opencpm_api::v2", "opencpm_gateway"] {
-            assert!(is_ours(ours), "{ours}");
+            assert!(is_ours(crate_name(ours)), "{ours}");
         }
         let theirs = [
             "hyper::proto",
@@ -74,7 +82,7 @@ mod tests {
             "",
         ];
         for theirs in theirs {
-            assert!(!is_ours(theirs), "{theirs}");
+            assert!(!is_ours(crate_name(theirs)), "{theirs}");
         }
     }
 
@@ -88,9 +96,10 @@ mod tests {
             tracing::trace!(target: "hyper::proto", "a password");
             tracing::info!(target: "hyper::proto", "a connection");
             tracing::trace!(target: "opencpm::lab", "ours");
+            tracing::error!(target: "lapin::returned_messages", "a whole message");
         });
         let text = std::io::read_to_string(written).unwrap();
         assert!(text.contains("a connection") && text.contains("ours"), "{text}");
-        assert!(!text.contains("a password"), "{text}");
+        assert!(!text.contains("a password") && !text.contains("whole message"), "{text}");
     }
 }

@@ -2,9 +2,13 @@
 //! connection.
 
 mod authority;
+mod broker;
+mod certificate;
+mod database;
 mod deployment;
 mod health;
 mod key_files;
+mod node;
 mod own_certificate;
 mod readiness;
 mod server;
@@ -18,11 +22,14 @@ use std::path::PathBuf;
 use opencpm_operations::first_start::FirstStartError;
 use opencpm_operations::port::{KeysError, StoreError};
 use opencpm_operations::role::TrustError;
+use opencpm_queue::RabbitMqOptionsError;
+use opencpm_store::OptionsError;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
 
+pub(crate) use database::Schema;
 pub(crate) use deployment::{ADMIN, CA};
 pub(crate) use server::Server;
 pub(crate) use sockets::Addresses;
@@ -39,6 +46,18 @@ pub(crate) enum ServeError {
     /// The database does not do its work.
     #[error("the database does not do its work")]
     Store(#[source] StoreError),
+    /// The database's address.
+    #[error("store.url cannot be used")]
+    StoreUrl(#[source] OptionsError),
+    /// The broker's address.
+    #[error("queue.url cannot be used")]
+    QueueUrl(#[source] RabbitMqOptionsError),
+    /// A file that the configuration names beside an address.
+    #[error("the file {} cannot be read", .0.display())]
+    Secret(PathBuf, #[source] std::io::Error),
+    /// A process without the API role.
+    #[error(transparent)]
+    Node(#[from] node::NodeError),
     /// A key file.
     #[error(transparent)]
     KeyFile(#[from] key_files::KeyFileError),
@@ -114,7 +133,11 @@ pub(crate) fn run(config: Config) -> Result<(), ServeError> {
     let runtime = Builder::new_multi_thread().enable_all().build().map_err(ServeError::Runtime)?;
     runtime.block_on(async {
         let mut ask_to_end = Ending::listen().map_err(ServeError::Runtime)?;
-        let mut server = Server::start(config.clone()).await?;
+        // While it waits for a database or for an API node, it can be asked to end.
+        let mut server = tokio::select! {
+            started = Server::start(config.clone()) => started?,
+            () = ask_to_end.asked() => return Ok(()),
+        };
         if server.is_first {
             welcome::explain(&config);
         }

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod advice;
+mod backoff;
 mod connection;
 mod device;
 mod error;
@@ -19,6 +20,7 @@ mod task;
 mod time;
 
 pub use advice::Advice;
+pub use backoff::full_jitter;
 pub use connection::{Binding, Connection, Lease, Unreachable};
 pub use device::{
     DeviceStatus, MaintainStatus, OperateStatus, PayMode, ResetRefusal, UnknownStatus,

@@ -52,6 +52,18 @@ impl Gateway {
         Self::start_with(config, roles, listener, tls, shutdown)
     }
 
+    /// [`Self::start`] in a process with both roles.
+    pub fn start_for_both(
+        config: Config,
+        gateway: GatewayRole,
+        api: Arc<ApiRole>,
+        listener: TcpListener,
+        tls: Arc<ServerConfig>,
+        shutdown: CancellationToken,
+    ) -> Self {
+        Self::start(config, gateway, Some(api), listener, tls, shutdown)
+    }
+
     /// The same over any operations.
     ///
     /// For little memory a connection, `tls` should keep no sessions: a
@@ -64,16 +76,28 @@ impl Gateway {
         shutdown: CancellationToken,
     ) -> Self {
         let (announce, term) = watch::channel(None);
-        let shared = Arc::new(Shared {
-            handshakes: Arc::new(Semaphore::new(config.handshakes.get())),
-            config,
-            operations,
-            tasks: TaskTracker::new(),
-            term,
-            shutdown: shutdown.clone(),
-        });
+        let shared = Shared::new(config, operations, term, &shutdown);
         let listening = listener::listen(Arc::clone(&shared), listener, tls, shutdown);
         let running = tokio::spawn(run(Arc::clone(&shared), announce, listening));
+        Self { shared, running }
+    }
+
+    /// The agents' listener of a process with the API role and without the gateway's: machines
+    /// enrol there and nodes join, and a device that connects is told that others hold devices.
+    /// Works until `shutdown`.
+    pub fn start_reception(
+        config: Config,
+        gateway: GatewayRole,
+        enrolment: Arc<ApiRole>,
+        listener: TcpListener,
+        tls: Arc<ServerConfig>,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let operations = Arc::new(Roles { gateway, enrolment: Some(enrolment) });
+        let (announce, term) = watch::channel(Some(Arc::new(Term::without_devices())));
+        let shared = Shared::new(config, operations, term, &shutdown);
+        let listening = listener::listen(Arc::clone(&shared), listener, tls, shutdown);
+        let running = tokio::spawn(receive(Arc::clone(&shared), announce, listening));
         Self { shared, running }
     }
 
@@ -128,6 +152,31 @@ impl Connector {
 }
 
 impl Shared {
+    fn new(
+        config: Config,
+        operations: Arc<dyn Operations>,
+        term: watch::Receiver<Option<Arc<Term>>>,
+        shutdown: &CancellationToken,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            handshakes: Arc::new(Semaphore::new(config.handshakes.get())),
+            config,
+            operations,
+            tasks: TaskTracker::new(),
+            term,
+            shutdown: shutdown.clone(),
+        })
+    }
+
+    /// Waits for everybody who still works.
+    async fn end(&self, listening: JoinHandle<()>) {
+        if listening.await.is_err() {
+            tracing::error!("the listener panicked");
+        }
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
     /// Holds a conversation within the current term, once there is one.
     pub(crate) async fn serve(
         self: &Arc<Self>,
@@ -173,9 +222,20 @@ async fn run(
             None => running.drain(config.drain).await,
         }
     }
-    if listening.await.is_err() {
-        tracing::error!("the listener panicked");
+    shared.end(listening).await;
+}
+
+/// One term without devices, until the shutdown.
+async fn receive(
+    shared: Arc<Shared>,
+    announce: watch::Sender<Option<Arc<Term>>>,
+    listening: impl Future<Output = ()> + Send + 'static,
+) {
+    let listening = tokio::spawn(listening);
+    shared.shutdown.cancelled().await;
+    if let Some(term) = announce.send_replace(None) {
+        term.draining.cancel();
+        term.close_sessions(shared.config.drain).await;
     }
-    shared.tasks.close();
-    shared.tasks.wait().await;
+    shared.end(listening).await;
 }

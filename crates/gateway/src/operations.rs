@@ -6,6 +6,7 @@ use opencpm_operations::port::{Deliverable, QueueError, StoreError, Subscription
 use opencpm_operations::record_reports::Delivered;
 use opencpm_operations::record_sealing_keys::NewSealingKey;
 use opencpm_protocol::message::{EnrolRequest, Enrolled, Farewell};
+use opencpm_protocol::node::{CertificateRequest, Certified};
 use opencpm_protocol::sign::Signed;
 use opencpm_protocol::statement::TrustStatement;
 
@@ -74,6 +75,14 @@ pub trait Operations: Send + Sync + 'static {
 
     /// Makes a device, or says how to say goodbye.
     async fn enrol(&self, secret: &[u8; 32], request: &EnrolRequest) -> Result<Enrolled, Farewell>;
+
+    /// Gives a node without the API role its certificate, or says how to say goodbye. With a
+    /// token's secret, the node may be a new one.
+    async fn certify(
+        &self,
+        secret: Option<&[u8; 32]>,
+        request: &CertificateRequest,
+    ) -> Result<Certified, Farewell>;
 
     /// What the queue says from now on.
     async fn subscribe(&self, gateway: GatewayId) -> Result<Box<dyn Subscription>, QueueError>;

@@ -8,8 +8,9 @@ use opencpm_operations::port::{Deliverable, QueueError, StoreError, Subscription
 use opencpm_operations::record_reports::{self, Delivered};
 use opencpm_operations::record_sealing_keys::{self, NewSealingKey};
 use opencpm_operations::role::{ApiRole, GatewayRole};
-use opencpm_operations::{enrol, lease};
+use opencpm_operations::{certify_node, enrol, lease};
 use opencpm_protocol::message::{EnrolRequest, Enrolled, Farewell};
+use opencpm_protocol::node::{CertificateRequest, Certified};
 use opencpm_protocol::sign::Signed;
 use opencpm_protocol::statement::TrustStatement;
 
@@ -19,7 +20,7 @@ use crate::operations::Operations;
 pub struct Roles {
     /// Everything but enrolment.
     pub gateway: GatewayRole,
-    /// Where the process has the API role too: then machines enrol here.
+    /// Where the process has the API role too: then machines enrol here, and nodes join.
     pub enrolment: Option<Arc<ApiRole>>,
 }
 
@@ -34,11 +35,11 @@ impl Operations for Roles {
     }
 
     fn deployment(&self) -> DeploymentId {
-        self.gateway.trust.deployment()
+        self.gateway.trust.now().deployment()
     }
 
     fn statement(&self) -> Signed<TrustStatement> {
-        self.gateway.trust.signed.clone()
+        self.gateway.trust.now().signed.clone()
     }
 
     async fn recognise(&self, instance: &InstanceId) -> Result<Candidate, Farewell> {
@@ -103,6 +104,19 @@ impl Operations for Roles {
         enrol::enrol(role, secret, request).await.map_err(|refusal| {
             let error = &refusal as &dyn std::error::Error;
             tracing::info!(error, "a machine is not enrolled");
+            refusal.farewell()
+        })
+    }
+
+    async fn certify(
+        &self,
+        secret: Option<&[u8; 32]>,
+        request: &CertificateRequest,
+    ) -> Result<Certified, Farewell> {
+        let role = self.enrolment.as_ref().ok_or(Farewell::Unavailable)?;
+        certify_node::certify_node(role, secret, request).await.map_err(|refusal| {
+            let (node, error) = (request.node.key_id(), &refusal as &dyn std::error::Error);
+            tracing::info!(%node, error, "a node gets no certificate");
             refusal.farewell()
         })
     }

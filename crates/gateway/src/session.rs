@@ -13,6 +13,7 @@ use opencpm_protocol::conversation::{
     Breach, Recognised, ServerConversation, ServerEvent, ServerStep,
 };
 use opencpm_protocol::message::{EnrolRequest, Enrolled, Farewell, Hello};
+use opencpm_protocol::node::{CertificateRequest, Certified};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::{Error as TransportError, Message};
@@ -85,6 +86,7 @@ impl Pace {
 enum Answer {
     Recognised(Recognised, AppId),
     Enrolled(Box<Enrolled>),
+    Certified(Box<Certified>),
     Refused(Farewell),
 }
 
@@ -253,6 +255,7 @@ impl<T: Transport> Desk<T> {
                 ServerEvent::Recognised(recognised)
             }
             Answer::Enrolled(enrolled) => ServerEvent::Enrolled(*enrolled),
+            Answer::Certified(certified) => ServerEvent::Certified(certified),
             Answer::Refused(farewell) => self.dismiss(farewell),
         }
     }
@@ -270,6 +273,7 @@ impl<T: Transport> Desk<T> {
             ServerStep::Recognise(instance) => self.recognise(instance),
             ServerStep::Bind(hello) => self.bind(*hello)?,
             ServerStep::Enrol { secret, request } => self.enrol(secret, request),
+            ServerStep::Certify { secret, request } => self.certify(secret, request),
             ServerStep::Report(report) => {
                 if let Some((instance, _)) = self.peer.clone() {
                     let (line, what) = (self.line.clone(), Delivered { instance, report: *report });
@@ -290,6 +294,11 @@ impl<T: Transport> Desk<T> {
     }
 
     fn recognise(&mut self, instance: InstanceId) {
+        if !self.session.term.takes_devices {
+            let elsewhere = Answer::Refused(Farewell::Draining);
+            self.asked = Some(Box::pin(std::future::ready(elsewhere)));
+            return;
+        }
         let operations = Arc::clone(&self.session.operations);
         self.asked = Some(Box::pin(async move {
             match operations.recognise(&instance).await {
@@ -304,6 +313,16 @@ impl<T: Transport> Desk<T> {
         self.asked = Some(Box::pin(async move {
             match operations.enrol(&secret, &request).await {
                 Ok(enrolled) => Answer::Enrolled(Box::new(enrolled)),
+                Err(farewell) => Answer::Refused(farewell),
+            }
+        }));
+    }
+
+    fn certify(&mut self, secret: Option<Zeroizing<[u8; 32]>>, request: Box<CertificateRequest>) {
+        let operations = Arc::clone(&self.session.operations);
+        self.asked = Some(Box::pin(async move {
+            match operations.certify(secret.as_deref(), &request).await {
+                Ok(certified) => Answer::Certified(Box::new(certified)),
                 Err(farewell) => Answer::Refused(farewell),
             }
         }));

@@ -28,6 +28,8 @@ const WAVES: usize = 20;
 /// bind, and for few records at a time.
 pub(crate) struct Term {
     pub(crate) id: GatewayId,
+    /// Whether devices may connect, besides machines that enrol and nodes that join.
+    pub(crate) takes_devices: bool,
     pub(crate) registry: Registry,
     pub(crate) binds: UnboundedSender<BindRequest>,
     pub(crate) unbinds: UnboundedSender<(InstanceId, u64)>,
@@ -45,9 +47,39 @@ pub(crate) struct Term {
 }
 
 impl Term {
+    /// Of a process that holds no devices: without a lease, and nobody works for it.
+    pub(crate) fn without_devices() -> Self {
+        Self {
+            id: GatewayId::from_bytes([0; 16]),
+            takes_devices: false,
+            registry: Registry::default(),
+            binds: unbounded_channel().0,
+            unbinds: unbounded_channel().0,
+            reports: unbounded_channel().0,
+            sealing_keys: unbounded_channel().0,
+            arrivals: unbounded_channel().0,
+            over: CancellationToken::new(),
+            draining: CancellationToken::new(),
+            cut: CancellationToken::new(),
+            sessions: TaskTracker::new(),
+        }
+    }
+
     /// How to say goodbye at the end of the term.
     pub(crate) fn farewell(&self) -> Farewell {
         if self.over.is_cancelled() { Farewell::Unavailable } else { Farewell::Draining }
+    }
+
+    /// A farewell to whoever is still there, then the cut.
+    pub(crate) async fn close_sessions(&self, grace: Duration) {
+        let farewell = self.farewell();
+        let lines = self.registry.lines();
+        lines.iter().for_each(|line| line.tell(Command::Dismiss(farewell)));
+        self.sessions.close();
+        // The rest is too slow to be waited for.
+        let _ = timeout(grace, self.sessions.wait()).await;
+        self.cut.cancel();
+        self.sessions.wait().await;
     }
 
     /// The store refused. When it has ended the lease, the term is over.
@@ -116,6 +148,7 @@ impl RunningTerm {
         let (arrivals, arrived) = unbounded_channel();
         let term = Arc::new(Term {
             id,
+            takes_devices: true,
             registry: Registry::default(),
             binds,
             unbinds,
@@ -167,7 +200,7 @@ impl RunningTerm {
             wave.iter().for_each(|line| line.tell(Command::Dismiss(Farewell::Draining)));
             sleep(spread / u32::try_from(WAVES).unwrap_or(u32::MAX)).await;
         }
-        self.close_sessions(spread).await;
+        self.term.close_sessions(spread).await;
         if timeout(spread, self.finish_clerks()).await.is_err() {
             tracing::warn!("the store did not take the last records in time");
         }
@@ -186,20 +219,8 @@ impl RunningTerm {
     pub(crate) async fn abandon(mut self, grace: Duration) {
         self.term.over.cancel();
         self.term.draining.cancel();
-        self.close_sessions(grace).await;
+        self.term.close_sessions(grace).await;
         self.abort().await;
-    }
-
-    /// A farewell to whoever is still there, then the cut.
-    async fn close_sessions(&self, grace: Duration) {
-        let farewell = self.term.farewell();
-        let lines = self.term.registry.lines();
-        lines.iter().for_each(|line| line.tell(Command::Dismiss(farewell)));
-        self.term.sessions.close();
-        // The rest is too slow to be waited for.
-        let _ = timeout(grace, self.term.sessions.wait()).await;
-        self.term.cut.cancel();
-        self.term.sessions.wait().await;
     }
 
     async fn finish_clerks(&mut self) {

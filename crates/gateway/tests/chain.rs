@@ -17,12 +17,13 @@ use opencpm_operations::authenticate::{Caller, known_key};
 use opencpm_operations::first_start::{NewDeployment, first_start, new_root_key, plan};
 use opencpm_operations::keyring::{Keyring, MasterKey};
 use opencpm_operations::operation_result::{operation_result, verify_task};
-use opencpm_operations::port::{Clock, Queue, Random, Store};
+use opencpm_operations::port::{Clock, IssueError, Issued, Issuer, Queue, Random, Store};
 use opencpm_operations::reset_password::{ResetPassword, reset_password};
-use opencpm_operations::role::{ApiRole, GatewayRole, Settings, Trust};
+use opencpm_operations::role::{ApiRole, GatewayRole, LiveTrust, Settings, Trust};
 use opencpm_operations::row::{Unique, UsedNonce};
 use opencpm_protocol::conversation::{AgentEvent, AgentStep, Pinned};
 use opencpm_protocol::message::JobFrame;
+use opencpm_protocol::node::TlsPublic;
 use opencpm_protocol::report::Report;
 use opencpm_protocol::seal::{SealContext, Verb, open};
 use opencpm_protocol::sign::Signed;
@@ -66,6 +67,15 @@ struct Deployment {
     _files: tempfile::TempDir,
 }
 
+/// No node joins in these tests.
+struct NoIssuer;
+
+impl Issuer for NoIssuer {
+    fn issue(&self, _: &TlsPublic, _: &[String]) -> Result<Issued, IssueError> {
+        Err(IssueError("no node joins here".into()))
+    }
+}
+
 impl Deployment {
     async fn start() -> Self {
         let files = tempfile::tempdir().unwrap();
@@ -91,13 +101,14 @@ impl Deployment {
         first_start(&*store, first).await.unwrap();
         let row = store.deployment().await.unwrap().unwrap();
         let keys = Keyring::load(deployment, &master, &row.encrypted_keys, Arc::clone(&random));
-        let trust = Arc::new(Trust::load(&row, &root.public()).unwrap());
+        let trust = Arc::new(LiveTrust::new(Trust::load(&row, &root.public()).unwrap()));
         let api = Arc::new(ApiRole {
             store: Arc::clone(&store),
             queue: Arc::clone(&queue),
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
             keys: Arc::new(keys.unwrap()),
+            issuer: Arc::new(NoIssuer),
             trust: Arc::clone(&trust),
             settings: Settings { gateways: vec!["localhost:1".to_owned()], ..Settings::default() },
             proofs: Default::default(),
@@ -198,7 +209,8 @@ impl Deployment {
             issued_at: frame.issued_at,
             not_after: frame.not_after,
         };
-        let authority = self.api.trust.statement.authority(frame.authority).unwrap();
+        let trust = self.api.trust.now();
+        let authority = trust.statement.authority(frame.authority).unwrap();
         open(&frame.sealed, &context, &device.sealing, authority).unwrap()
     }
 

@@ -6,13 +6,17 @@ mod support;
 use std::collections::HashSet;
 use std::time::Duration;
 
+use futures_util::{SinkExt, StreamExt};
 use opencpm_domain::Generation;
 use opencpm_gateway::Config;
 use opencpm_protocol::conversation::{AgentEvent, AgentStep};
-use opencpm_protocol::message::{Farewell, ToServer};
+use opencpm_protocol::message::{Farewell, PROTOCOL_VERSION, ToAgent, ToServer};
+use opencpm_protocol::node::{CertificateRequest, Certify, TlsPublic};
+use opencpm_protocol::sign::Signed;
 use support::agent::{Agent, Device};
 use support::{World, soon};
 use tokio::task::JoinSet;
+use tokio_tungstenite::tungstenite::Message;
 
 #[tokio::test(start_paused = true)]
 async fn a_job_that_was_waiting_goes_out_when_its_device_connects() {
@@ -156,6 +160,35 @@ async fn a_machine_enrols_and_then_connects_as_a_device() {
         }
     }
     world.connect(&machine).await;
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_gets_its_certificate_on_the_agents_listener() {
+    let world = World::start().await;
+    for (secret, accepted) in [([8; 32], false), (*world.fake.token.secret(), true)] {
+        let mut node = Agent::open(world.dial(16), &world.fake);
+        let challenge = node.challenge().await;
+        let key = Device::new(1).identity;
+        let request = CertificateRequest {
+            nonce: challenge.nonce,
+            deployment: world.fake.deployment,
+            node: key.public(),
+            tls: TlsPublic([4; 65]),
+            hostname: String::new(),
+            version: PROTOCOL_VERSION,
+        };
+        let secret = Some(secret.into());
+        let certify = Certify { secret, request: Signed::sign(&request, &key) };
+        let frame = ToServer::Certify(certify).encode();
+        node.transport.send(Message::Binary(frame.into())).await.unwrap();
+        let answer = loop {
+            if let Message::Binary(frame) = node.transport.next().await.unwrap().unwrap() {
+                break ToAgent::decode(&frame).unwrap();
+            }
+        };
+        assert_eq!(matches!(answer, Some(ToAgent::Certified(_))), accepted, "{answer:?}");
+    }
     world.stop().await;
 }
 

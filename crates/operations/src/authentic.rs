@@ -14,6 +14,7 @@ use subtle::ConstantTimeEq;
 use crate::port::Keys;
 use crate::row::{
     ApiKey, Device, DeviceAuthority, DeviceKey, DeviceScope, EnrolmentToken, Identity, JobRow,
+    Node, NodeToken,
 };
 
 type Written = Result<(), EncodeError<Infallible>>;
@@ -94,6 +95,34 @@ pub fn token_mac(keys: &dyn Keys, token: &EnrolmentToken) -> [u8; 32] {
 /// Checks an enrolment token's row.
 pub fn check_token(keys: &dyn Keys, token: &EnrolmentToken) -> Result<(), NotAuthentic> {
     same(&token_mac(keys, token), &token.mac, "enrolment token")
+}
+
+/// The MAC of a node token's row.
+pub fn node_token_mac(keys: &dyn Keys, token: &NodeToken) -> [u8; 32] {
+    let bytes = bytes(|e| {
+        e.array(4)?.bytes(keys.deployment().as_bytes())?.bytes(&token.hash)?;
+        e.encode(&token.names)?.u64(token.expires.as_micros())?.ok()
+    });
+    keys.mac("node token v1", &bytes)
+}
+
+/// Checks a node token's row.
+pub fn check_node_token(keys: &dyn Keys, token: &NodeToken) -> Result<(), NotAuthentic> {
+    same(&node_token_mac(keys, token), &token.mac, "node token")
+}
+
+/// The MAC of a node's row.
+pub fn node_mac(keys: &dyn Keys, node: &Node) -> [u8; 32] {
+    let bytes = bytes(|e| {
+        e.array(4)?.bytes(keys.deployment().as_bytes())?.bytes(node.key.as_bytes())?;
+        e.encode(&node.names)?.bool(node.revoked.is_some())?.ok()
+    });
+    keys.mac("node v1", &bytes)
+}
+
+/// Checks a node's row.
+pub fn check_node(keys: &dyn Keys, node: &Node) -> Result<(), NotAuthentic> {
+    same(&node_mac(keys, node), &node.mac, "node")
 }
 
 /// What the API role decided when it made a job.

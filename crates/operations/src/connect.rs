@@ -59,7 +59,7 @@ pub async fn recognise(
     };
     let (_, page) = role.store.devices(&query).await?;
     let device = page.items.into_iter().next().ok_or(ConnectRefusal::Unknown)?;
-    device.check(role.trust.authenticity())?;
+    device.check(role.trust.now().authenticity())?;
     if device.authority.retired {
         return Err(ConnectRefusal::Retired);
     }

@@ -69,14 +69,14 @@ pub async fn enrol(
     secret: &[u8; 32],
     request: &EnrolRequest,
 ) -> Result<Enrolled, EnrolRefusal> {
-    if request.deployment != role.trust.deployment() {
+    if request.deployment != role.trust.now().deployment() {
         return Err(EnrolRefusal::Request);
     }
     let hash = secret_hash(secret);
     let token = role.store.enrolment_token(&hash).await?.ok_or(EnrolRefusal::Token)?;
     check_token(&*role.keys, &token)?;
     if let Some(device) = role.store.device_of_identity(&request.identity).await? {
-        device.check(role.trust.authenticity())?;
+        device.check(role.trust.now().authenticity())?;
         return enrolled_before(role, &token, &device.authority);
     }
     if token.uses_left == 0 || role.clock.now() >= token.expires {
@@ -173,7 +173,7 @@ async fn enrolled_again(
     let query = DeviceQuery { instances: vec![instance.clone()], limit: 1, ..<_>::default() };
     let (_, page) = role.store.devices(&query).await?;
     let device = page.items.into_iter().next().ok_or(EnrolRefusal::Device)?;
-    device.check(role.trust.authenticity())?;
+    device.check(role.trust.now().authenticity())?;
     if device.authority.account != account {
         return Err(EnrolRefusal::OtherAccount);
     }

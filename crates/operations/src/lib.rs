@@ -14,13 +14,15 @@ pub mod operation_log;
 pub mod operation_result;
 pub mod reset_password;
 
-// What machines and time do.
+// What machines, nodes and time do.
+pub mod certify_node;
 pub mod connect;
 pub mod deliver;
 pub mod enrol;
 pub mod lease;
 pub mod record_reports;
 pub mod record_sealing_keys;
+pub mod reload_trust;
 pub mod sweep;
 
 // The deployment itself.

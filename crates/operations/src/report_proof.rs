@@ -154,7 +154,7 @@ struct Checker {
 
 impl Checker {
     fn new(role: &ApiRole) -> Self {
-        Self { keys: Arc::clone(&role.keys), trust: Arc::clone(&role.trust) }
+        Self { keys: Arc::clone(&role.keys), trust: role.trust.now() }
     }
 
     /// Checks one success; the advice that its report gives.

@@ -2,7 +2,6 @@
 //! every one of them (contract 7.1, steps 10 to 12, and the rule for several bad devices).
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use opencpm_domain::{
     Condition, InstanceId, Refusal, ResetRefusal, Sequence, Unreachable, check_reset_allowed,
@@ -46,7 +45,7 @@ pub(crate) async fn check_candidates(
     let mut found: HashMap<_, _> =
         devices.into_iter().map(|d| (d.authority.instance.clone(), d)).collect();
     let asked: Vec<_> = instances.iter().map(|instance| found.remove(instance)).collect();
-    let (caller, trust) = (caller.clone(), Arc::clone(&role.trust));
+    let (caller, trust) = (caller.clone(), role.trust.now());
     // Two signatures for each device.
     let checked = role
         .cores

@@ -1,6 +1,6 @@
 //! What a process may do: the parts that each role is given.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use opencpm_domain::{DeploymentId, PasswordPolicy, Span, Timestamp};
 use opencpm_protocol::key::VerifyingKey;
@@ -9,7 +9,7 @@ use opencpm_protocol::statement::TrustStatement;
 
 use crate::authentic::Authenticity;
 use crate::cores::Cores;
-use crate::port::{Clock, DeploymentRow, Keys, Queue, Random, Store};
+use crate::port::{Clock, DeploymentRow, Issuer, Keys, Queue, Random, Store};
 use crate::quotas::Quotas;
 use crate::report_proof::Proofs;
 use crate::room::Room;
@@ -26,8 +26,10 @@ pub struct ApiRole {
     pub random: Arc<dyn Random>,
     /// The deployment's keys.
     pub keys: Arc<dyn Keys>,
+    /// The deployment's TLS authority.
+    pub issuer: Arc<dyn Issuer>,
     /// What the root key says.
-    pub trust: Arc<Trust>,
+    pub trust: Arc<LiveTrust>,
     /// What the operator chose.
     pub settings: Settings,
     /// Reports that this process has checked already.
@@ -51,7 +53,7 @@ pub struct GatewayRole {
     /// For ids and nonces.
     pub random: Arc<dyn Random>,
     /// What the root key says.
-    pub trust: Arc<Trust>,
+    pub trust: Arc<LiveTrust>,
     /// `host:port` of the gateways, told to agents.
     pub gateways: Vec<String>,
 }
@@ -63,8 +65,13 @@ pub struct Settings {
     pub policy: PasswordPolicy,
     /// From acceptance to the end of every job.
     pub job_deadline: Span,
-    /// `host:port` of the gateways, told to agents and written into tokens.
+    /// `host:port` of the gateways, told to agents.
     pub gateways: Vec<String>,
+    /// `host:port` of the listeners where machines enrol and nodes join, written into tokens; the
+    /// gateways' where empty.
+    pub enrolment: Vec<String>,
+    /// Names of the API, which no node's certificate may carry.
+    pub api_names: Vec<String>,
 }
 
 impl Settings {
@@ -73,6 +80,11 @@ impl Settings {
 
     /// The longest time a job may stay open, as the trust statement promises to the agents.
     pub const LONGEST_DEADLINE: Span = Span::from_secs(3_600);
+
+    /// `host:port` of the listeners where machines enrol and nodes join.
+    pub fn enrolment_addresses(&self) -> &[String] {
+        if self.enrolment.is_empty() { &self.gateways } else { &self.enrolment }
+    }
 }
 
 impl Default for Settings {
@@ -81,11 +93,40 @@ impl Default for Settings {
             policy: PasswordPolicy::default(),
             job_deadline: Span::from_secs(120),
             gateways: Vec::new(),
+            enrolment: Vec::new(),
+            api_names: Vec::new(),
         }
     }
 }
 
-/// The trust statement in force, verified under the root key.
+/// The trust statement in force, replaced while the process runs.
+#[derive(Debug)]
+pub struct LiveTrust(RwLock<Arc<Trust>>);
+
+impl LiveTrust {
+    /// Begins with this one.
+    pub fn new(trust: Trust) -> Self {
+        Self(RwLock::new(Arc::new(trust)))
+    }
+
+    /// The one in force now. What belongs together is asked of one and the same.
+    pub fn now(&self) -> Arc<Trust> {
+        // Replaced as a whole, so that a panic elsewhere leaves none half-written.
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts a newer one in force. False when the one in force is as new.
+    pub fn replace(&self, newer: Trust) -> bool {
+        let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let is_newer = newer.statement.generation > held.statement.generation;
+        if is_newer {
+            *held = Arc::new(newer);
+        }
+        is_newer
+    }
+}
+
+/// A trust statement, verified under the root key.
 #[derive(Clone, Debug)]
 pub struct Trust {
     /// The root key's public half.

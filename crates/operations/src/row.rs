@@ -5,6 +5,7 @@ mod attributes;
 mod device;
 mod job;
 mod maintenance;
+mod node;
 mod scope;
 
 pub use account::{Account, ApiKey, AuditEntry, EnrolmentToken};
@@ -18,5 +19,6 @@ pub use job::{
     LogQuery, NewJob, NewTask, TaskRow, Unique, UsedNonce,
 };
 pub use maintenance::Maintenance;
+pub use node::{Node, NodeId, NodeToken};
 pub use opencpm_domain::{Binding, Connection, Lease};
 pub use scope::{DeviceScope, Scope};

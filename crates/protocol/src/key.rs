@@ -12,7 +12,7 @@ use ed25519_dalek::{Signature, Signer};
 use hpke::kem::{Kem, X25519HkdfSha256};
 use hpke::{Deserializable, HpkeError, Serializable};
 use minicbor::{Decode, Encode};
-use opencpm_domain::to_hex;
+use opencpm_domain::{hex_to_bytes, to_hex};
 use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -26,6 +26,11 @@ impl KeyId {
     /// The id with these bytes.
     pub const fn from_bytes(bytes: [u8; 8]) -> Self {
         Self(bytes)
+    }
+
+    /// The id that is shown as these sixteen hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        hex_to_bytes(text)?.try_into().ok().map(Self)
     }
 
     /// The bytes of the id.
@@ -204,7 +209,6 @@ x25519_key! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use opencpm_domain::hex_to_bytes;
 
     fn bytes<const N: usize>(hex: &str) -> [u8; N] {
         hex_to_bytes(hex).unwrap().try_into().unwrap()
@@ -231,6 +235,8 @@ mod tests {
         let id = VerifyingKey::from_bytes([0; 32]).key_id();
         assert_eq!(id.to_string(), "66687aadf862bd77");
         assert_eq!(KeyId::from_bytes(*id.as_bytes()), id);
+        assert_eq!(KeyId::parse("66687aadf862bd77"), Some(id));
+        assert_eq!(KeyId::parse("66687aadf862bd"), None);
     }
 
     #[test]

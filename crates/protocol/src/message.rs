@@ -12,6 +12,7 @@ use opencpm_domain::{DeploymentId, Generation, InstanceId, JobId, Sequence, Time
 use zeroize::Zeroizing;
 
 use crate::key::{KeyId, VerifyingKey};
+use crate::node::{Certified, Certify};
 use crate::report::{Report, SealingCertificate};
 use crate::seal::SealedJob;
 use crate::sign::{Signable, Signed};
@@ -53,6 +54,9 @@ pub enum ToAgent {
     /// The last frame before the server closes.
     #[n(7)]
     Goodbye(#[n(0)] Goodbye),
+    /// A node's certificate; the server closes.
+    #[n(8)]
+    Certified(#[n(0)] Certified),
 }
 
 /// From the agent to the gateway.
@@ -70,6 +74,9 @@ pub enum ToServer {
     /// A new sealing key, without a job.
     #[n(3)]
     SealingKey(#[n(0)] Signed<SealingCertificate>),
+    /// A node without the API role asks for its certificate.
+    #[n(4)]
+    Certify(#[n(0)] Certify),
 }
 
 /// Something fresh to sign.
@@ -362,7 +369,7 @@ impl ToAgent {
 
     /// Reads a frame; `None` for a message of a newer version.
     pub fn decode(frame: &[u8]) -> Result<Option<Self>, FrameError> {
-        decode(frame, 7)
+        decode(frame, 8)
     }
 }
 
@@ -374,7 +381,7 @@ impl ToServer {
 
     /// Reads a frame; `None` for a message of a newer version.
     pub fn decode(frame: &[u8]) -> Result<Option<Self>, FrameError> {
-        decode(frame, 3)
+        decode(frame, 4)
     }
 }
 

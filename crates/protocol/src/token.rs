@@ -24,8 +24,15 @@ pub const MAX_TOKEN: usize = 8 * 1024;
 /// The most addresses that a token may name.
 pub const MAX_ADDRESSES: usize = 16;
 
-const NAME: &str = "opencpm";
-const PREFIX: &str = "opencpm1.";
+/// How the text of one kind of token begins; everything else is the same for every kind.
+pub(crate) struct Kind {
+    /// Of every format of this kind.
+    pub(crate) name: &'static str,
+    /// The name, the number of the format and a dot.
+    pub(crate) prefix: &'static str,
+}
+
+const ENROLMENT: Kind = Kind { name: "opencpm", prefix: "opencpm1." };
 const SUM_BYTES: usize = 6;
 const SUM_CHARS: usize = SUM_BYTES / 3 * 4;
 
@@ -46,10 +53,10 @@ pub struct EnrolmentToken {
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// Something else was copied.
-    #[error("this is not an enrolment token: one begins with {PREFIX}")]
-    NotAToken,
+    #[error("this is not the token that is asked for: one begins with {0}")]
+    NotAToken(&'static str),
     /// A token of a format that this version does not read.
-    #[error("the token has a newer format: install a newer opencpm-agent")]
+    #[error("the token has a newer format: install a newer version here")]
     NewerFormat,
     /// Over [`MAX_TOKEN`].
     #[error("the token is longer than any token is")]
@@ -91,8 +98,13 @@ impl EnrolmentToken {
 
     /// Reads the copied text.
     pub fn parse(text: &str) -> Result<Self, TokenError> {
+        Self::parse_as(&ENROLMENT, text)
+    }
+
+    /// Reads the text of another kind of token with the same content.
+    pub(crate) fn parse_as(kind: &Kind, text: &str) -> Result<Self, TokenError> {
         let text = without_whitespace(text)?;
-        let (body, sum) = split(&text)?;
+        let (body, sum) = split(kind, &text)?;
         let map = Zeroizing::new(URL_SAFE_NO_PAD.decode(body).map_err(|_| TokenError::Damaged)?);
         if checksum(&map) != sum {
             return Err(TokenError::Damaged);
@@ -103,9 +115,14 @@ impl EnrolmentToken {
 
     /// The text to copy.
     pub fn to_secret_text(&self) -> SecretString {
+        self.to_secret_text_as(&ENROLMENT)
+    }
+
+    /// The text of another kind of token with the same content.
+    pub(crate) fn to_secret_text_as(&self, kind: &Kind) -> SecretString {
         let map = Content::of(self).to_bytes();
         let mut text = Zeroizing::new(String::with_capacity(2 * map.len() + 32));
-        text.push_str(PREFIX);
+        text.push_str(kind.prefix);
         URL_SAFE_NO_PAD.encode_string(&*map, &mut text);
         text.push('.');
         text.push_str(&checksum(&map));
@@ -202,12 +219,12 @@ fn without_whitespace(text: &str) -> Result<Zeroizing<String>, TokenError> {
 }
 
 /// The map and the sum, still in base64.
-fn split(text: &str) -> Result<(&str, &str), TokenError> {
-    let Some(rest) = text.strip_prefix(PREFIX) else {
-        return Err(match text.strip_prefix(NAME) {
+fn split<'t>(kind: &Kind, text: &'t str) -> Result<(&'t str, &'t str), TokenError> {
+    let Some(rest) = text.strip_prefix(kind.prefix) else {
+        return Err(match text.strip_prefix(kind.name) {
             Some(rest) if "1.".starts_with(rest) => TokenError::CutOff,
             Some(rest) if rest.starts_with(|c: char| c.is_ascii_digit()) => TokenError::NewerFormat,
-            _ => TokenError::NotAToken,
+            _ => TokenError::NotAToken(kind.prefix),
         });
     };
     match rest.split_once('.') {

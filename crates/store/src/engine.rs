@@ -10,12 +10,12 @@ use opencpm_domain::{
 };
 use opencpm_operations::port::{
     AdminChange, Administered, Bind, Deliverable, DeliverableJob, DeploymentRow, Enrolled,
-    Enrolment, FirstStart, FoundKey, Store, StoreError,
+    Enrolment, FirstStart, FoundKey, NodeJoin, NodeJoined, Store, StoreError,
 };
 use opencpm_operations::row::{
     Acceptance, Account, ApiKey, Device, DeviceKey, DeviceQuery, EnrolmentToken, FirstUse,
-    JobChange, JobRow, LogEntry, LogQuery, Maintenance, NewTask, Page, ResetCandidates, Sealing,
-    TaskRow, Unique,
+    JobChange, JobRow, LogEntry, LogQuery, Maintenance, NewTask, Node, NodeId, NodeToken, Page,
+    ResetCandidates, Sealing, TaskRow, Unique,
 };
 use opencpm_protocol::key::VerifyingKey;
 
@@ -24,7 +24,7 @@ use crate::session::Session;
 use crate::statement::query;
 use crate::statements::{
     accept, account, administer, deployment, device, device_list, enrol, gateway, job, job_change,
-    maintenance, replay, retention,
+    maintenance, node, replay, retention,
 };
 
 /// What becomes of a change.
@@ -157,6 +157,28 @@ macro_rules! store_port {
 
             async fn administer(&self, change: AdminChange) -> Result<Administered, StoreError> {
                 run_change!(self, [change], |s| administer::administer(s, &change))
+            }
+
+            async fn node_token(&self, hash: &[u8; 32]) -> Result<Option<NodeToken>, StoreError> {
+                node::node_token(&mut self.read().await?, hash).await
+            }
+
+            async fn nodes(&self, id: Option<NodeId>) -> Result<Vec<Node>, StoreError> {
+                node::nodes(&mut self.read().await?, id).await
+            }
+
+            async fn join_node(&self, join: NodeJoin) -> Result<NodeJoined, StoreError> {
+                run_change!(self, [join], |s| node::join(s, &join))
+            }
+
+            async fn renew_node(
+                &self,
+                id: NodeId,
+                at: Timestamp,
+                hostname: &str,
+            ) -> Result<bool, StoreError> {
+                let hostname = hostname.to_owned();
+                run_change!(self, [hostname], |s| node::renew(s, id, at, &hostname))
             }
 
             async fn reset_candidates(

@@ -9,6 +9,7 @@ use opencpm_operations::port::{Deliverable, QueueError, StoreError, Subscription
 use opencpm_operations::record_reports::Delivered;
 use opencpm_operations::record_sealing_keys::NewSealingKey;
 use opencpm_protocol::message::{EnrolRequest, Enrolled, Farewell};
+use opencpm_protocol::node::{CertificateRequest, Certified};
 use opencpm_protocol::sign::Signed;
 use opencpm_protocol::statement::TrustStatement;
 use tokio::sync::RwLock;
@@ -101,6 +102,15 @@ impl Operations for Door {
     async fn enrol(&self, secret: &[u8; 32], request: &EnrolRequest) -> Result<Enrolled, Farewell> {
         let _inside = self.open.read().await;
         self.roles.enrol(secret, request).await
+    }
+
+    async fn certify(
+        &self,
+        secret: Option<&[u8; 32]>,
+        request: &CertificateRequest,
+    ) -> Result<Certified, Farewell> {
+        let _inside = self.open.read().await;
+        self.roles.certify(secret, request).await
     }
 
     async fn subscribe(&self, gateway: GatewayId) -> Result<Box<dyn Subscription>, QueueError> {

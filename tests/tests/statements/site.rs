@@ -9,8 +9,9 @@ use opencpm_gateway::{Config, Connector, Gateway, Roles};
 use opencpm_operations::administer::MadeKey;
 use opencpm_operations::first_start::{NewDeployment, first_start, new_root_key, plan};
 use opencpm_operations::keyring::{Keyring, MasterKey};
-use opencpm_operations::port::{Clock, Queue, Random, Store};
-use opencpm_operations::role::{ApiRole, GatewayRole, Settings, Trust};
+use opencpm_operations::port::{Clock, IssueError, Issued, Issuer, Queue, Random, Store};
+use opencpm_operations::role::{ApiRole, GatewayRole, LiveTrust, Settings, Trust};
+use opencpm_protocol::node::TlsPublic;
 use opencpm_protocol::token::EnrolmentToken;
 use opencpm_queue::EmbeddedQueue;
 use opencpm_store::SqliteStore;
@@ -47,6 +48,15 @@ struct System;
 impl Random for System {
     fn fill(&self, buffer: &mut [u8]) {
         getrandom::fill(buffer).expect("a random source");
+    }
+}
+
+/// No node joins in these tests.
+struct NoIssuer;
+
+impl Issuer for NoIssuer {
+    fn issue(&self, _: &TlsPublic, _: &[String]) -> Result<Issued, IssueError> {
+        Err(IssueError("no node joins here".into()))
     }
 }
 
@@ -169,7 +179,7 @@ struct Parts {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     keys: Arc<Keyring>,
-    trust: Arc<Trust>,
+    trust: Arc<LiveTrust>,
 }
 
 impl Parts {
@@ -195,7 +205,8 @@ impl Parts {
         let row = store.deployment().await.expect("a store").expect("it was just made");
         let keys = Keyring::load(deployment, &master, &row.encrypted_keys, Arc::clone(&random));
         let keys = Arc::new(keys.expect("the same master key"));
-        let trust = Arc::new(Trust::load(&row, &root.public()).expect("a statement"));
+        let trust =
+            Arc::new(LiveTrust::new(Trust::load(&row, &root.public()).expect("a statement")));
         let queue = Arc::new(EmbeddedQueue::new());
         (Self { store, queue, clock, random, keys, trust }, key)
     }
@@ -207,6 +218,7 @@ impl Parts {
             clock: Arc::clone(&self.clock),
             random: Arc::clone(&self.random),
             keys: Arc::<Keyring>::clone(&self.keys),
+            issuer: Arc::new(NoIssuer),
             trust: Arc::clone(&self.trust),
             settings: Settings { gateways: vec!["localhost:1".to_owned()], ..Settings::default() },
             proofs: Default::default(),

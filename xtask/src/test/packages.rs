@@ -23,7 +23,7 @@ enum Sign {
     Modules(&'static str),
 }
 
-const PACKAGES: [Package; 12] = [
+const PACKAGES: [Package; 13] = [
     // Builds the fuzzer's own part.
     Package { name: "g++", shown_by: Sign::Program("c++") },
     // The new password is tried at a real login.
@@ -43,6 +43,7 @@ const PACKAGES: [Package; 12] = [
     // What a deployment of several nodes stands on. The tests start servers of their own.
     Package { name: "postgresql", shown_by: Sign::Program("pg_lsclusters") },
     Package { name: "rabbitmq-server", shown_by: Sign::Program("rabbitmq-server") },
+    Package { name: "haproxy", shown_by: Sign::Program("haproxy") },
 ];
 
 /// Installs what is missing as root on a Debian system, else names it and goes on: the tests that

@@ -145,7 +145,8 @@ impl Session<'_> {
                 vec![kept, ServerEvent::Dismiss(Farewell::Draining)]
             }
             ServerStep::Ping => Vec::new(),
-            ServerStep::Close(_) => return None,
+            // What nodes ask for, an agent never does.
+            ServerStep::Certify { .. } | ServerStep::Close(_) => return None,
         })
     }
 

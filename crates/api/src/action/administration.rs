@@ -4,7 +4,8 @@ use super::parameter::*;
 use super::table::{OWN_ONLY, READ, needs, takes};
 use super::{Accepted, Access, Action, Operation};
 use crate::answer::{
-    ACCOUNT, ACCOUNTS, KEYS, MAINTENANCE_STATE, NEW_DEVICE, NEW_KEY, NEW_TEMPORARY_KEY, TOKEN,
+    ACCOUNT, ACCOUNTS, KEYS, MAINTENANCE_STATE, NEW_DEVICE, NEW_KEY, NEW_TEMPORARY_KEY, NODE_TOKEN,
+    NODES, TOKEN,
 };
 
 const ADMIN_READ: Action = Action { access: Access::Admin, ..READ };
@@ -123,6 +124,35 @@ pub(super) const CREATE_ENROLMENT_TOKEN: Action = Action {
     parameters: &[needs(&APP_ID), takes(&INSTANCE_ID), takes(&USES), takes(&VALID_SECONDS)],
     answer: &TOKEN,
     meaning: "Makes a token with which machines enrol; with a device, that device again.",
+    ..ADMIN_CHANGE
+};
+
+pub(super) const CREATE_NODE_TOKEN: Action = Action {
+    operation: Operation::CreateNodeToken,
+    names: &["CreateNodeToken"],
+    name_v3: Some("CreateNodeToken"),
+    parameters: &[takes(&NODE_NAMES), takes(&NODE_USES), takes(&VALID_SECONDS)],
+    answer: &NODE_TOKEN,
+    meaning: "Makes a token with which processes without the API role join as nodes.",
+    ..ADMIN_CHANGE
+};
+
+pub(super) const DESCRIBE_NODES: Action = Action {
+    operation: Operation::DescribeNodes,
+    names: &["DescribeNodes"],
+    name_v3: Some("DescribeNodes"),
+    parameters: &[],
+    answer: &NODES,
+    meaning: "Lists the nodes without the API role, revoked ones included.",
+    ..ADMIN_READ
+};
+
+pub(super) const REVOKE_NODE: Action = Action {
+    operation: Operation::RevokeNode,
+    names: &["RevokeNode"],
+    name_v3: Some("RevokeNode"),
+    parameters: &[needs(&NODE_ID)],
+    meaning: "Gives a node no certificate any more.",
     ..ADMIN_CHANGE
 };
 

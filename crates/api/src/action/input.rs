@@ -3,12 +3,14 @@ use opencpm_domain::{
     AppId, Condition, DeviceStatus, InstanceId, InvalidId, Refusal, SecretId, Span, TaskId,
     Timestamp, Uin,
 };
-use opencpm_operations::administer::{NewApiKey, NewDevice, NewEnrolmentToken, NewTemporaryKey};
+use opencpm_operations::administer::{
+    NewApiKey, NewDevice, NewEnrolmentToken, NewNodeToken, NewTemporaryKey,
+};
 use opencpm_operations::operation_log::LogRequest;
 use opencpm_operations::reset_password::ResetPassword;
 use opencpm_operations::row::{
-    AttributeChanges, Attributes, DeviceOrder, DeviceQuery, DeviceScope, DeviceSort, Scope, Tag,
-    TagFilter, Unique,
+    AttributeChanges, Attributes, DeviceOrder, DeviceQuery, DeviceScope, DeviceSort, NodeId, Scope,
+    Tag, TagFilter, Unique,
 };
 
 use super::parameter::*;
@@ -35,6 +37,7 @@ pub(crate) enum Input {
     Administer(Change),
     DescribeAccounts,
     DescribeApiKeys(Option<AppId>),
+    DescribeNodes,
     DescribeMaintenance,
 }
 
@@ -67,6 +70,8 @@ pub(crate) enum What {
         changes: Box<AttributeChanges>,
     },
     CreateEnrolmentToken(NewEnrolmentToken),
+    CreateNodeToken(NewNodeToken),
+    RevokeNode(NodeId),
     /// A message begins it, none ends it.
     ModifyMaintenance(Option<String>),
 }
@@ -105,6 +110,7 @@ impl Input {
             Operation::DescribeTask => Self::DescribeTask(task(&given)?),
             Operation::VerifyTask => Self::VerifyTask(task(&given)?),
             Operation::DescribeAccounts => Self::DescribeAccounts,
+            Operation::DescribeNodes => Self::DescribeNodes,
             Operation::DescribeMaintenance => Self::DescribeMaintenance,
             Operation::DescribeApiKeys => {
                 Self::DescribeApiKeys(given.integer(&APP_ID).and_then(|n| AppId::new(n).ok()))
@@ -117,6 +123,8 @@ impl Input {
             | Operation::CreateDevice
             | Operation::ModifyDevice
             | Operation::CreateEnrolmentToken
+            | Operation::CreateNodeToken
+            | Operation::RevokeNode
             | Operation::ModifyMaintenance => {
                 Self::Administer(Change { unique: context.unique, what: what(operation, &given)? })
             }
@@ -149,12 +157,32 @@ fn what(operation: Operation, given: &Arguments) -> Result<What, Refusal> {
         Operation::CreateEnrolmentToken => What::CreateEnrolmentToken(NewEnrolmentToken {
             account: account(given)?,
             device: given.instances(&INSTANCE_ID).pop(),
-            uses: given.integer(&USES).and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
-            lifetime: Span::from_secs(given.integer(&VALID_SECONDS).unwrap_or(86_400)),
+            uses: uses(given, &USES),
+            lifetime: lifetime(given),
         }),
+        Operation::CreateNodeToken => What::CreateNodeToken(NewNodeToken {
+            names: given.texts(&NODE_NAMES).unwrap_or_default(),
+            uses: uses(given, &NODE_USES),
+            lifetime: lifetime(given),
+        }),
+        Operation::RevokeNode => {
+            let id = given.text(&NODE_ID).ok_or_else(|| missing(&NODE_ID))?;
+            let wrong = || Refusal::new(Condition::ParameterInvalid, "nodeId: not a node's id");
+            What::RevokeNode(NodeId::parse(&id).ok_or_else(wrong)?)
+        }
         Operation::ModifyMaintenance => What::ModifyMaintenance(maintenance(given)?),
         _ => return Err(Condition::ServerBug.into()),
     })
+}
+
+/// Of a token.
+fn uses(given: &Arguments, parameter: &'static Parameter) -> u32 {
+    given.integer(parameter).and_then(|n| u32::try_from(n).ok()).unwrap_or(1)
+}
+
+/// Of a token: a day unless given.
+fn lifetime(given: &Arguments) -> Span {
+    Span::from_secs(given.integer(&VALID_SECONDS).unwrap_or(86_400))
 }
 
 fn maintenance(given: &Arguments) -> Result<Option<String>, Refusal> {

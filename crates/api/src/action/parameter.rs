@@ -108,6 +108,12 @@ parameters! {
     VALID_SECONDS: "validSeconds", Some("ValidSeconds"),
         Kind::Integer { least: 60, most: 31_536_000, most_v3: 31_536_000 },
         "How long a token is valid; a day unless given.";
+    NODE_NAMES: "names", Some("Names"), Kind::Texts { most: 253 },
+        "What the nodes' certificates carry; the hosts of the gateways' addresses unless given. \
+         Never a name of the API.";
+    NODE_USES: "uses", Some("Uses"), Kind::Integer { least: 1, most: 1_000, most_v3: 1_000 },
+        "How many nodes may join; 1 unless given.";
+    NODE_ID: "nodeId", Some("NodeId"), Kind::Text { most: 16 }, "The node.";
     MAINTENANCE: "enabled", Some("Enabled"), Kind::Flag, "1 to begin maintenance, 0 to end it.";
     MESSAGE: "message", Some("Message"), TEXT, "Told to callers whose changes are refused.";
 

@@ -91,6 +91,9 @@ pub static ACTIONS: &[Action] = &[
     administration::CREATE_DEVICE,
     administration::MODIFY_DEVICE,
     administration::CREATE_ENROLMENT_TOKEN,
+    administration::CREATE_NODE_TOKEN,
+    administration::DESCRIBE_NODES,
+    administration::REVOKE_NODE,
     administration::MODIFY_MAINTENANCE,
     administration::DESCRIBE_MAINTENANCE,
 ];

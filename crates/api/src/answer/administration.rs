@@ -1,6 +1,6 @@
 use opencpm_domain::{InstanceId, SecretId};
 use opencpm_operations::administer::{MadeKey, MadeTemporaryKey, MadeToken};
-use opencpm_operations::row::{Account, ApiKey, DeviceScope, Maintenance};
+use opencpm_operations::row::{Account, ApiKey, DeviceScope, Maintenance, Node};
 use secrecy::ExposeSecret;
 
 use super::object::Object;
@@ -67,6 +67,25 @@ fn scope(devices: &DeviceScope, to: &mut Object<'_>) {
 pub(super) fn token(made: &MadeToken, to: &mut Object<'_>) {
     to.text(&ENROLMENT_TOKEN, made.token.expose_secret());
     to.time(&EXPIRE_TIME, Some(made.expires));
+}
+
+/// A node token that was made; the only time that it is shown.
+pub(super) fn node_token(made: &MadeToken, to: &mut Object<'_>) {
+    to.text(&NEW_NODE_TOKEN, made.token.expose_secret());
+    to.time(&EXPIRE_TIME, Some(made.expires));
+}
+
+/// All nodes without the API role.
+pub(super) fn nodes(nodes: &[Node], to: &mut Object<'_>) {
+    to.number(&TOTAL, nodes.len() as u64);
+    to.objects(&NODE_LIST, nodes, |node, to| {
+        to.text(&NODE_ID, &node.id.to_string());
+        to.text(&HOST_NAME, &node.hostname);
+        to.texts(&NODE_NAMES, node.names.iter().map(String::as_str));
+        to.time(&JOIN_TIME, Some(node.joined));
+        to.time(&RENEW_TIME, Some(node.renewed));
+        to.flag(&REVOKED, node.revoked.is_some());
+    });
 }
 
 /// Whether the service is under maintenance.

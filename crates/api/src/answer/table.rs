@@ -76,6 +76,9 @@ shapes! {
     OWN_TAG: "OwnTag", texts false, [OWN_TAG_KEY, OWN_TAG_VALUES];
     NEW_DEVICE: "NewDevice", texts false, [INSTANCE_ID];
     TOKEN: "EnrolmentToken", texts false, [ENROLMENT_TOKEN, EXPIRE_TIME];
+    NODE_TOKEN: "NodeToken", texts false, [NEW_NODE_TOKEN, EXPIRE_TIME];
+    NODES: "NodeList", texts false, [TOTAL, NODE_LIST];
+    NODE: "Node", texts false, [NODE_ID, HOST_NAME, NODE_NAMES, JOIN_TIME, RENEW_TIME, REVOKED];
     MAINTENANCE_STATE: "Maintenance", texts false,
         [UNDER_MAINTENANCE, MESSAGE, MAINTENANCE_START];
 }
@@ -236,6 +239,18 @@ fields! {
     CREATE_TIME: Always, Text, Some("createTime"), Some("CreateTime"), "When it was made.";
     ENROLMENT_TOKEN: Always, Text, Some("token"), Some("Token"),
         "With which machines enrol: here, and nowhere else.";
+    NEW_NODE_TOKEN: Always, Text, Some("token"), Some("Token"),
+        "With which nodes join: here, and nowhere else.";
+    NODE_LIST: Always, Objects(&NODE), Some("nodeList"), Some("NodeList"), "All of them.";
+    NODE_ID: Always, Text, Some("nodeId"), Some("NodeId"), "The node.";
+    HOST_NAME: Always, Text, Some("hostname"), Some("Hostname"),
+        "The machine's name, as it says itself.";
+    NODE_NAMES: Always, Texts, Some("names"), Some("Names"), "What its certificates carry.";
+    JOIN_TIME: Always, Text, Some("joinTime"), Some("JoinTime"), "When it joined.";
+    RENEW_TIME: Always, Text, Some("renewTime"), Some("RenewTime"),
+        "When it was last given a certificate.";
+    REVOKED: Always, Flag, Some("revoked"), Some("Revoked"),
+        "True for a node that gets no certificate any more.";
     UNDER_MAINTENANCE: Always, Flag, Some("enabled"), Some("Enabled"),
         "True while changes are refused.";
     MESSAGE: Always, Text, Some("message"), Some("Message"),

@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use opencpm_domain::{AppId, InstanceId, Refusal, SecretId, TaskId};
 use opencpm_operations::administer::{
     self, Administrator, MadeKey, MadeTemporaryKey, MadeToken, NewApiKey, NewDevice,
-    NewEnrolmentToken, NewTemporaryKey,
+    NewEnrolmentToken, NewNodeToken, NewTemporaryKey,
 };
 use opencpm_operations::agent_status::{self, AgentStatus};
 use opencpm_operations::authenticate::{self, Caller, KnownKey};
@@ -12,7 +12,8 @@ use opencpm_operations::operation_result::{self, OperationResult, TaskVerificati
 use opencpm_operations::reset_password::{self, ResetPassword};
 use opencpm_operations::role::ApiRole;
 use opencpm_operations::row::{
-    Account, ApiKey, AttributeChanges, DeviceQuery, LogEntry, Maintenance, Page, Unique,
+    Account, ApiKey, AttributeChanges, DeviceQuery, LogEntry, Maintenance, Node, NodeId, Page,
+    Unique,
 };
 
 use super::{AgentRequest, Service};
@@ -157,6 +158,22 @@ impl Service for ApiRole {
         token: NewEnrolmentToken,
     ) -> Result<MadeToken, Refusal> {
         administer::create_enrolment_token(self, by, token).await
+    }
+
+    async fn create_node_token(
+        &self,
+        by: Administrator,
+        token: NewNodeToken,
+    ) -> Result<MadeToken, Refusal> {
+        administer::create_node_token(self, by, token).await
+    }
+
+    async fn describe_nodes(&self) -> Result<Vec<Node>, Refusal> {
+        administer::describe_nodes(self).await
+    }
+
+    async fn revoke_node(&self, by: Administrator, node: NodeId) -> Result<(), Refusal> {
+        administer::revoke_node(self, by, node).await
     }
 
     async fn modify_maintenance(

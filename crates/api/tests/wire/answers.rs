@@ -203,6 +203,18 @@ async fn administrators_change_and_others_do_not() {
             Ask::new("CreateEnrolmentToken").with("appId", "7").with("uses", "3"),
             json!({"token": "opencpm1.text.sum", "expireTime": "2023-11-15 22:13:20"}),
         ),
+        (
+            Ask::new("CreateNodeToken").with("names.0", "gw.example").with("uses", "2"),
+            json!({"token": "opencpm-node1.text.sum", "expireTime": "2023-11-15 22:13:20"}),
+        ),
+        (
+            Ask::new("DescribeNodes"),
+            json!({"totalNum": 1, "nodeList": [{
+            "nodeId": "66687aadf862bd77", "hostname": "gw1", "names": ["gw.example"],
+            "joinTime": "2023-11-14 22:13:20", "renewTime": "2023-11-14 22:13:20",
+            "revoked": false}]}),
+        ),
+        (Ask::new("RevokeNode").with("nodeId", "66687aadf862bd77"), json!(null)),
     ];
     for (ask, data) in cases {
         world.send(ask.get()).await.assert_refused(4101);
@@ -216,6 +228,9 @@ async fn administrators_change_and_others_do_not() {
     for part in ["actions: Some([\"DescribeDevice\"])", "\"cpm-1\"", "\"team\"", "\"db\""] {
         assert!(key.contains(part), "{part} in {key}");
     }
+    assert!(asked.contains(&"66687aadf862bd77 revoked".to_owned()), "{asked:?}");
+    let token = |asked: &String| asked.contains("names: [\"gw.example\"], uses: 2");
+    assert!(asked.iter().any(token), "{asked:?}");
     let offline = |asked: &String| asked.contains("device_status: Some(Offline)");
     assert!(asked.iter().any(offline), "{asked:?}");
 }

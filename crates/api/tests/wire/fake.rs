@@ -11,7 +11,7 @@ use opencpm_domain::{
 };
 use opencpm_operations::administer::{
     Administrator, MadeKey, MadeTemporaryKey, MadeToken, NewApiKey, NewDevice, NewEnrolmentToken,
-    NewTemporaryKey,
+    NewNodeToken, NewTemporaryKey,
 };
 use opencpm_operations::agent_status::{AgentStatus, Presence};
 use opencpm_operations::authenticate::{Caller, KnownKey};
@@ -22,10 +22,10 @@ use opencpm_operations::report_proof::ProofError;
 use opencpm_operations::reset_password::ResetPassword;
 use opencpm_operations::row::{
     Account, ApiKey, AttributeChanges, Attributes, Connection, Device, DeviceAuthority,
-    DeviceQuery, DeviceScope, JobRow, LogEntry, Maintenance, Page, Scope, Tag, TagFilter, TaskRow,
-    Unique,
+    DeviceQuery, DeviceScope, JobRow, LogEntry, Maintenance, Node, NodeId, Page, Scope, Tag,
+    TagFilter, TaskRow, Unique,
 };
-use opencpm_protocol::key::KeyId;
+use opencpm_protocol::key::{KeyId, VerifyingKey};
 use opencpm_protocol::seal::Verb;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
@@ -270,6 +270,35 @@ impl Service for Fake {
         self.asked.note(format!("{} uses", token.uses));
         let expires = Timestamp::from_secs(NOW) + token.lifetime;
         Ok(MadeToken { token: "opencpm1.text.sum".into(), expires })
+    }
+
+    async fn create_node_token(
+        &self,
+        _: Administrator,
+        token: NewNodeToken,
+    ) -> Result<MadeToken, Refusal> {
+        self.asked.note(format!("{token:?}"));
+        let expires = Timestamp::from_secs(NOW) + token.lifetime;
+        Ok(MadeToken { token: "opencpm-node1.text.sum".into(), expires })
+    }
+
+    async fn describe_nodes(&self) -> Result<Vec<Node>, Refusal> {
+        let key = VerifyingKey::from_bytes([0; 32]);
+        Ok(vec![Node {
+            id: key.key_id(),
+            key,
+            names: vec!["gw.example".to_owned()],
+            hostname: "gw1".to_owned(),
+            joined: Timestamp::from_secs(NOW),
+            renewed: Timestamp::from_secs(NOW),
+            revoked: None,
+            mac: [0; 32],
+        }])
+    }
+
+    async fn revoke_node(&self, _: Administrator, node: NodeId) -> Result<(), Refusal> {
+        self.asked.note(format!("{node} revoked"));
+        Ok(())
     }
 
     async fn modify_maintenance(

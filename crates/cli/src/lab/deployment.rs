@@ -1,5 +1,6 @@
 //! The lab's service, and what is asked of it through the public API.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -172,13 +173,18 @@ impl Deployment {
 
     /// The API over TLS.
     pub(super) fn https(&self) -> String {
-        format!("https://{}", self.server.addresses.https)
+        format!("https://{}", self.api())
     }
 
     /// The API over plain HTTP; a lab always has it.
     pub(super) fn http(&self) -> String {
-        let address = self.server.addresses.http.unwrap_or(self.server.addresses.https);
+        let address = self.server.addresses.http.unwrap_or(self.api());
         format!("http://{address}")
+    }
+
+    /// A lab has both roles.
+    fn api(&self) -> SocketAddr {
+        self.server.addresses.https.unwrap_or(self.server.addresses.agents)
     }
 
     /// The certificate's authority.

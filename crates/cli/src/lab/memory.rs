@@ -63,7 +63,7 @@ impl Memory {
     ) -> Result<(), LabError> {
         let port = |address: Option<std::net::SocketAddr>| address.map_or(0, |a| a.port());
         let memory = Self {
-            ports: [Some(addresses.https), addresses.http, addresses.agents].map(port),
+            ports: [addresses.https, addresses.http, Some(addresses.agents)].map(port),
             secret_id: other_key.secret_id.clone(),
             secret_key: other_key.secret_key.expose_secret().to_owned(),
             main: machines.main.iter().map(Remembered::of).collect(),
@@ -131,9 +131,9 @@ mod tests {
         assert!(Memory::load(folder.path()).unwrap().is_none());
         let address = |port| ([127, 0, 0, 1], port).into();
         let addresses = Addresses {
-            https: address(1),
+            https: Some(address(1)),
             http: Some(address(2)),
-            agents: Some(address(3)),
+            agents: address(3),
             metrics: None,
         };
         let key = NewKey { secret_id: "id".into(), secret_key: "key".into(), token: None };

@@ -1,22 +1,19 @@
-//! The deployment's TLS authority and the certificate that its listeners show.
-//!
-//! The certificate lives in memory only: it is made at each start and replaced while the process
-//! runs. So there is no key file to protect, and none that runs out.
+//! The deployment's TLS authority: issues certificates for the listeners of this process and for
+//! nodes without the API role.
 
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::Arc;
 
 use jiff::tz::Offset;
 use opencpm_domain::{DeploymentId, Span, Timestamp};
-use opencpm_operations::port::Clock;
+use opencpm_operations::port::{Clock, IssueError, Issued, Issuer};
+use opencpm_protocol::node::{Certificate, TlsPublic};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
+    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SignatureAlgorithm,
+    date_time_ymd,
 };
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use tokio_rustls::rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use zeroize::Zeroizing;
 
@@ -26,7 +23,7 @@ const CERTIFICATE_VALIDITY: Span = days(90);
 /// Certificates are good a little earlier, for clocks that are behind.
 const LEAD: Span = days(1);
 /// Long before the end.
-const RENEWAL: Duration = Duration::from_secs(30 * 86_400);
+const RENEWAL: Span = days(30);
 
 const fn days(count: u64) -> Span {
     Span::from_secs(count * 86_400)
@@ -64,9 +61,9 @@ fn authority_params(deployment: DeploymentId) -> Result<CertificateParams, TlsEr
     Ok(params)
 }
 
-/// Issues the listeners' certificate.
+/// Issues certificates.
 pub(crate) struct Authority {
-    issuer: Issuer<'static, KeyPair>,
+    issuer: rcgen::Issuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
     clock: Arc<dyn Clock>,
 }
@@ -80,90 +77,80 @@ impl Authority {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, TlsError> {
         let key = KeyPair::try_from(key)?;
-        let issuer = Issuer::new(authority_params(deployment)?, key);
+        let issuer = rcgen::Issuer::new(authority_params(deployment)?, key);
         Ok(Self { issuer, certificate: certificate.into(), clock })
     }
 
     /// Its certificate in PEM, for clients.
     pub(super) fn pem(&self) -> String {
-        use base64::Engine;
-        let text = base64::engine::general_purpose::STANDARD.encode(&self.certificate);
-        let lines = text.as_bytes().chunks(64).map(String::from_utf8_lossy);
-        let lines = lines.collect::<Vec<_>>().join("\n");
-        format!("-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n")
+        pem(&self.certificate)
     }
 
-    /// A certificate for these names, valid from now on.
-    fn issue(&self, names: &[String]) -> Result<CertifiedKey, TlsError> {
+    /// A certificate of this process for these names, valid from now on, and when to make the next
+    /// one.
+    pub(super) fn own(&self, names: &[String]) -> Result<(CertifiedKey, Timestamp), TlsError> {
         let key = KeyPair::generate()?;
+        let (chain, renew) = self.certify(&key, names)?;
+        Ok((certified_key(chain, &key.serialize_der().into())?, renew))
+    }
+
+    fn certify(
+        &self,
+        key: &impl PublicKeyData,
+        names: &[String],
+    ) -> Result<(Vec<CertificateDer<'static>>, Timestamp), TlsError> {
+        let now = self.clock.now();
         let mut params = CertificateParams::new(names)?;
         params.distinguished_name = named(names.first().map_or("opencpm", String::as_str));
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.use_authority_key_identifier_extension = true;
-        set_validity(&mut params, self.clock.now(), CERTIFICATE_VALIDITY);
-        let certificate = params.signed_by(&key, &self.issuer)?;
-        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let key = ring::sign::any_supported_type(&key)?;
-        Ok(CertifiedKey::new(vec![certificate.der().clone(), self.certificate.clone()], key))
+        set_validity(&mut params, now, CERTIFICATE_VALIDITY);
+        let certificate = params.signed_by(key, &self.issuer)?;
+        Ok((vec![certificate.der().clone(), self.certificate.clone()], now + RENEWAL))
     }
 }
 
-/// The certificate in force; replaced while listeners use it.
-pub(super) struct Current {
-    authority: Authority,
-    names: Vec<String>,
-    key: RwLock<Arc<CertifiedKey>>,
-}
-
-impl Current {
-    /// Issues the first one.
-    pub(super) fn issue(authority: Authority, names: Vec<String>) -> Result<Arc<Self>, TlsError> {
-        let key = RwLock::new(Arc::new(authority.issue(&names)?));
-        Ok(Arc::new(Self { authority, names, key }))
-    }
-
-    /// Replaces it in good time, for as long as the process runs.
-    pub(super) async fn renew_for_ever(self: Arc<Self>) {
-        loop {
-            tokio::time::sleep(RENEWAL).await;
-            match self.authority.issue(&self.names) {
-                Ok(key) => {
-                    *self.key.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
-                    tracing::info!("the listeners have a new certificate");
-                }
-                Err(error) => tracing::error!(%error, "the certificate could not be renewed"),
-            }
-        }
-    }
-
-    /// What the API's listener needs.
-    pub(super) fn api_config(self: &Arc<Self>) -> Result<ServerConfig, TlsError> {
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth();
-        Ok(config.with_cert_resolver(self.clone()))
-    }
-
-    /// What the agents' listener needs: no memory of past sessions, agents stay connected.
-    pub(super) fn agents_config(self: &Arc<Self>) -> Result<ServerConfig, TlsError> {
-        let mut config = self.api_config()?;
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.send_tls13_tickets = 0;
-        Ok(config)
+impl Issuer for Authority {
+    fn issue(&self, key: &TlsPublic, names: &[String]) -> Result<Issued, IssueError> {
+        let certified = self.certify(&NodeKey(key), names);
+        let (chain, renew) = certified.map_err(|error| IssueError(Box::new(error)))?;
+        let chain = chain.into_iter().map(|der| Certificate(der.to_vec())).collect();
+        Ok(Issued { chain, renew })
     }
 }
 
-impl ResolvesServerCert for Current {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.key.read().unwrap_or_else(PoisonError::into_inner).clone())
+/// A node's key, as the certificate library asks for it.
+struct NodeKey<'a>(&'a TlsPublic);
+
+impl PublicKeyData for NodeKey<'_> {
+    fn der_bytes(&self) -> &[u8] {
+        &self.0.0
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &PKCS_ECDSA_P256_SHA256
     }
 }
 
-impl std::fmt::Debug for Current {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Current").field("names", &self.names).finish_non_exhaustive()
-    }
+/// A chain and its key (PKCS #8), ready to be shown. Refuses a key that is not the chain's.
+pub(super) fn certified_key(
+    chain: Vec<CertificateDer<'static>>,
+    key: &PrivatePkcs8KeyDer<'_>,
+) -> Result<CertifiedKey, TlsError> {
+    let key = PrivateKeyDer::from(key.clone_key());
+    let certified = CertifiedKey::new(chain, ring::sign::any_supported_type(&key)?);
+    certified.keys_match()?;
+    Ok(certified)
+}
+
+/// A certificate as a file holds it.
+pub(super) fn pem(certificate: &[u8]) -> String {
+    use base64::Engine;
+    let text = base64::engine::general_purpose::STANDARD.encode(certificate);
+    let lines = text.as_bytes().chunks(64).map(String::from_utf8_lossy);
+    let lines = lines.collect::<Vec<_>>().join("\n");
+    format!("-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n")
 }
 
 fn named(name: &str) -> DistinguishedName {
@@ -199,11 +186,22 @@ mod tests {
     fn an_authority_that_comes_back_from_the_store_still_issues() {
         let (certificate, key) = new_authority(DEPLOYMENT, SystemClock.now()).unwrap();
         let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
-        let current = Current::issue(load(&certificate, &key), names.into()).unwrap();
-        let chain = current.key.read().unwrap().cert.clone();
-        assert_eq!(chain.len(), 2);
-        assert_eq!(chain[1].as_ref(), certificate);
-        current.key.read().unwrap().keys_match().unwrap();
+        let (own, _) = load(&certificate, &key).own(&names).unwrap();
+        assert_eq!(own.cert.len(), 2);
+        assert_eq!(own.cert[1].as_ref(), certificate);
+        own.keys_match().unwrap();
+    }
+
+    #[test]
+    fn a_nodes_certificate_is_for_the_nodes_own_key_and_no_other() {
+        let (certificate, key) = new_authority(DEPLOYMENT, SystemClock.now()).unwrap();
+        let [node, other] = [(); 2].map(|()| KeyPair::generate().unwrap());
+        let public = TlsPublic(node.public_key_raw().try_into().unwrap());
+        let names = ["gw.example".to_owned()];
+        let issued = load(&certificate, &key).issue(&public, &names).unwrap();
+        let chain = || issued.chain.iter().map(|der| der.0.clone().into()).collect();
+        certified_key(chain(), &node.serialize_der().into()).unwrap();
+        assert!(certified_key(chain(), &other.serialize_der().into()).is_err());
     }
 
     #[test]

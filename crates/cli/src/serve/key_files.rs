@@ -1,4 +1,5 @@
-//! The keys that are no part of the store: the master key, the root key and its public half.
+//! The keys that are no part of the store: the master key, the root key and its public half, and
+//! the key of a node without the API role.
 //! Each is one line of text that names its kind, so that two files cannot be mistaken.
 
 use std::fs::File;
@@ -18,6 +19,7 @@ use crate::files;
 const MASTER: &str = "opencpm-master-key-1";
 const ROOT: &str = "opencpm-root-key-1";
 const ROOT_PUBLIC: &str = "opencpm-root-public-key-1";
+const NODE: &str = "opencpm-node-key-1";
 
 /// A key file cannot be used. Never holds a part of its content.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +88,19 @@ pub(super) fn root_or_new(path: &Path, random: &dyn Random) -> Result<SigningKey
     Ok(key)
 }
 
+/// Reads the key of a node without the API role.
+pub(super) fn node(path: &Path) -> Result<SigningKey, KeyFileError> {
+    secret(path, NODE).map(|key| SigningKey::from_bytes(&key))
+}
+
+/// Reads the node's key, or makes it where there is none: before the node joins.
+pub(super) fn node_or_new(path: &Path, random: &dyn Random) -> Result<SigningKey, KeyFileError> {
+    if !path.exists() {
+        write(path, NODE, &Zeroizing::new(random.bytes()))?;
+    }
+    node(path)
+}
+
 /// Reads the root key's public half, which everything that the root key signed is checked with.
 pub(super) fn root_public(path: &Path) -> Result<VerifyingKey, KeyFileError> {
     let text = read(path).map_err(|error| KeyFileError::Read(path.to_owned(), error))?;
@@ -98,13 +113,18 @@ pub(super) fn keep_root_public(
     root: (&Path, &SigningKey),
 ) -> Result<VerifyingKey, KeyFileError> {
     if !path.exists() {
-        write(path, ROOT_PUBLIC, root.1.public().as_bytes())?;
+        write_root_public(path, &root.1.public())?;
     }
     let public = root_public(path)?;
     if public == root.1.public() {
         return Ok(public);
     }
     Err(KeyFileError::OtherRoot { root: root.0.to_owned(), public: path.to_owned() })
+}
+
+/// Keeps the root key's public half, as a token told it.
+pub(super) fn write_root_public(path: &Path, root: &VerifyingKey) -> Result<(), KeyFileError> {
+    write(path, ROOT_PUBLIC, root.as_bytes())
 }
 
 fn write(path: &Path, kind: &str, key: &[u8; 32]) -> Result<(), KeyFileError> {

@@ -1,6 +1,5 @@
 //! The composition: which part gets which other part.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,32 +7,35 @@ use opencpm_api::{Edge, Listener};
 use opencpm_domain::Span;
 use opencpm_gateway::{Connector, Gateway};
 use opencpm_operations::cores::Cores;
+use opencpm_operations::keyring::Keyring;
 use opencpm_operations::port::{Clock, Queue, Random, Store};
-use opencpm_operations::quotas::{InMemoryLedger, QuotaSettings, Quotas};
+use opencpm_operations::quotas::Quotas;
 use opencpm_operations::report_proof::Proofs;
-use opencpm_operations::role::{ApiRole, GatewayRole, Settings, Trust};
+use opencpm_operations::role::{ApiRole, GatewayRole, LiveTrust, Settings, Trust, TrustError};
 use opencpm_operations::room::Room;
-use opencpm_queue::EmbeddedQueue;
-use opencpm_store::SqliteStore;
-use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 
-use super::authority::Current;
-use super::deployment::{DATABASE, Deployment, Place};
+use super::authority::Authority;
+use super::broker::Broker;
+use super::certificate::{Current, OwnCertificate};
+use super::database::Database;
+use super::deployment::{Deployment, Place};
 use super::health::Health;
+use super::node::{self, Membership};
 use super::readiness::Part;
 use super::sockets::{Addresses, Sockets};
 use super::{ServeError, own_certificate, sweeps, welcome};
-use crate::config::{Config, parse_offset};
+use crate::config::{Config, Role, parse_offset};
 use crate::files;
 use crate::system::clock_and_random;
 
 /// A running service.
 pub(crate) struct Server {
-    store: Arc<SqliteStore>,
+    database: Database,
+    broker: Broker,
     gateway: Option<Gateway>,
     /// Where it can be reached.
     pub(crate) addresses: Addresses,
@@ -53,15 +55,20 @@ struct Shared {
     queue: Arc<dyn Queue>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    trust: Arc<Trust>,
+    trust: Arc<LiveTrust>,
     settings: Settings,
-    quotas: QuotaSettings,
-    /// How long tasks are kept.
-    kept: Span,
+}
+
+/// What a process is in its deployment.
+enum Standing {
+    /// It has the deployment's keys.
+    Api(Box<Deployment>),
+    /// It joined, and has none.
+    Node(Box<Membership>),
 }
 
 impl Server {
-    /// Takes the sockets, opens or makes the deployment, and begins to serve.
+    /// Takes the sockets, opens or makes the deployment, or joins one, and begins to serve.
     pub(crate) async fn start(config: Config) -> Result<Self, ServeError> {
         let (clock, random) = clock_and_random();
         files::private_folder(&config.dir)
@@ -69,57 +76,72 @@ impl Server {
         let mut sockets = Sockets::take(&config).await?;
         let addresses = sockets.addresses(&config)?;
         let health = Health::start(sockets.metrics.take());
-        let store = open_store(&config.dir, &clock).await?;
+        let database = Database::open(&config, &clock).await?;
+        let store = database.port();
         let place = Place { config: &config, store: &*store, clock, random, addresses: &addresses };
-        match Self::assemble(&place, sockets, &store, health).await {
+        match Self::assemble(&place, sockets, &database, health).await {
             Ok(server) => Ok(server),
-            Err(error) => Err(close_after(&store, error).await),
+            Err(error) => Err(close_after(&database, error).await),
         }
     }
 
     async fn assemble(
         place: &Place<'_>,
         sockets: Sockets,
-        store: &Arc<SqliteStore>,
+        database: &Database,
         health: Health,
     ) -> Result<Self, ServeError> {
         let config = place.config;
-        let addresses = place.addresses.clone();
-        let Deployment { keyring, trust, authority, is_first } = Deployment::open(place).await?;
-        let certificate = Current::issue(authority, certificate_names(config))?;
+        let (standing, trust) = match config.has(Role::Api) {
+            true => {
+                let deployment = Deployment::open(place).await?;
+                let trust = deployment.trust.clone();
+                (Standing::Api(Box::new(deployment)), trust)
+            }
+            false => join(place).await?,
+        };
+        let broker = Broker::open(config, trust.deployment()).await?;
+        let (agents, enrolment) = agents_addresses(config, place.addresses);
         let shared = Shared {
-            store: store.clone(),
-            queue: Arc::new(EmbeddedQueue::new()),
+            store: database.port(),
+            queue: broker.port(),
             clock: Arc::clone(&place.clock),
             random: Arc::clone(&place.random),
-            trust: Arc::new(trust),
-            settings: config.settings(agents_addresses(config, &addresses)),
-            quotas: config.quota.settings(),
-            kept: config.retention.kept(),
+            trust: Arc::new(LiveTrust::new(trust)),
+            settings: config.settings(agents, enrolment),
         };
-        let tls = Tls::new(config, &certificate)?;
-        welcome::log(&addresses);
-        let mut server = Self::new(Arc::clone(store), addresses, is_first, health);
-        server.start_sweeps(&shared, certificate);
-        let api = Arc::new(shared.api_role(keyring));
-        if let Some(socket) = sockets.agents {
-            server.start_gateway(&shared, Arc::clone(&api), socket, tls.agents);
+        let is_first = matches!(&standing, Standing::Api(deployment) if deployment.is_first);
+        welcome::log(place.addresses);
+        let mut server =
+            Self::new(database.clone(), broker, place.addresses.clone(), is_first, health);
+        server.start_sweeps(&shared, config.retention.kept());
+        match standing {
+            Standing::Api(deployment) => {
+                server.start_api(place, &shared, *deployment, sockets)?;
+            }
+            Standing::Node(member) => server.start_node(&shared, *member, sockets)?,
         }
-        let (clock, random) = (Arc::clone(&shared.clock), Arc::clone(&shared.random));
-        let edge = Edge::new(api, clock, random, edge_settings(config, &shared));
-        server.start_listener(Listener::tls(sockets.https, &tls.api), &edge);
-        if let Some(socket) = sockets.http {
-            server.start_listener(Listener::plain(socket), &edge);
+        let mut needed = vec![Part::store(&shared.store)];
+        if config.has(Role::Api) {
+            needed.push(Part::queue(&shared.queue));
         }
-        let mut needed = vec![Part::store(&shared.store), Part::queue(&shared.queue)];
-        needed.extend(server.connector().map(Part::lease));
+        if config.has(Role::Gateway) {
+            needed.extend(server.connector().map(Part::lease));
+        }
         server.health.readiness.serves(needed);
         Ok(server)
     }
 
-    fn new(store: Arc<SqliteStore>, addresses: Addresses, is_first: bool, health: Health) -> Self {
+    fn new(
+        database: Database,
+        broker: Broker,
+        addresses: Addresses,
+        is_first: bool,
+        health: Health,
+    ) -> Self {
         Self {
-            store,
+            database,
+            broker,
             gateway: None,
             addresses,
             is_first,
@@ -131,30 +153,79 @@ impl Server {
         }
     }
 
-    fn start_sweeps(&mut self, shared: &Shared, certificate: Arc<Current>) {
-        sweeps::start(&mut self.endless, &shared.store, shared.kept, &self.stop_endless);
-        let renewals = certificate.renew_for_ever();
+    fn start_sweeps(&mut self, shared: &Shared, kept: Span) {
+        sweeps::start(&mut self.endless, &shared.store, &shared.trust, kept, &self.stop_endless);
+    }
+
+    /// Work that ends with the process.
+    fn start_endless(&mut self, work: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop_endless.clone();
         self.endless.spawn(async move {
-            stop.run_until_cancelled(renewals).await;
+            stop.run_until_cancelled(work).await;
         });
     }
 
-    fn start_gateway(
+    /// The API role, and the gateway's where the process has it, too; else machines enrol and nodes
+    /// join at the agents' listener.
+    fn start_api(
+        &mut self,
+        place: &Place<'_>,
+        shared: &Shared,
+        deployment: Deployment,
+        sockets: Sockets,
+    ) -> Result<(), ServeError> {
+        let config = place.config;
+        let authority = Arc::new(deployment.authority);
+        let names = certificate_names(config);
+        let clock = Arc::clone(&shared.clock);
+        let own = OwnCertificate { authority: Arc::clone(&authority), names, clock };
+        let (certificate, renew) = own.issue()?;
+        let tls = Tls::new(config, &certificate)?;
+        self.start_endless(own.renew_for_ever(certificate, renew));
+        let ledger = self.database.ledger();
+        let quotas = Quotas::new(config.quota.settings(), ledger);
+        let api = Arc::new(shared.api_role(deployment.keyring, authority, quotas));
+        let start = match config.has(Role::Gateway) {
+            true => Gateway::start_for_both,
+            false => Gateway::start_reception,
+        };
+        self.gateway = Some(start(
+            opencpm_gateway::Config::default(),
+            shared.gateway_role(),
+            Arc::clone(&api),
+            sockets.agents,
+            Arc::new(tls.agents),
+            self.stop.clone(),
+        ));
+        let (clock, random) = (Arc::clone(&shared.clock), Arc::clone(&shared.random));
+        let edge = Edge::new(api, clock, random, edge_settings(config, shared));
+        if let Some(socket) = sockets.https {
+            self.start_listener(Listener::tls(socket, &tls.api), &edge);
+        }
+        if let Some(socket) = sockets.http {
+            self.start_listener(Listener::plain(socket), &edge);
+        }
+        Ok(())
+    }
+
+    /// The gateway's role alone.
+    fn start_node(
         &mut self,
         shared: &Shared,
-        api: Arc<ApiRole>,
-        socket: TcpListener,
-        tls: ServerConfig,
-    ) {
+        member: Membership,
+        sockets: Sockets,
+    ) -> Result<(), ServeError> {
+        let tls = member.certificate.agents_config()?;
+        self.start_endless(member.renew_for_ever());
         self.gateway = Some(Gateway::start(
             opencpm_gateway::Config::default(),
             shared.gateway_role(),
-            Some(api),
-            socket,
+            None,
+            sockets.agents,
             Arc::new(tls),
             self.stop.clone(),
         ));
+        Ok(())
     }
 
     fn start_listener(&mut self, listener: Listener, edge: &Arc<Edge>) {
@@ -172,7 +243,7 @@ impl Server {
             let ended = tokio::select! {
                 Some(ended) = self.listeners.join_next() => ended,
                 Some(ended) = self.endless.join_next() => ended,
-                () = self.store.stopped() => break ServeError::StoreStopped,
+                () = self.database.stopped() => break ServeError::StoreStopped,
                 () = gateway_ended(self.gateway.as_ref()) => break ServeError::GatewayEnded,
             };
             if let Err(panic) = ended {
@@ -201,7 +272,8 @@ impl Server {
         }
         self.stop_endless.cancel();
         ended = ended.and(joined(&mut self.endless).await);
-        let closed = self.store.close().await;
+        self.broker.close().await;
+        let closed = self.database.close().await;
         ended.map_err(ServeError::Panicked)?;
         closed.map_err(ServeError::Store)
     }
@@ -241,19 +313,20 @@ impl Tls {
 }
 
 impl Shared {
-    fn api_role(&self, keyring: opencpm_operations::keyring::Keyring) -> ApiRole {
+    fn api_role(&self, keyring: Keyring, issuer: Arc<Authority>, quotas: Quotas) -> ApiRole {
         ApiRole {
             store: Arc::clone(&self.store),
             queue: Arc::clone(&self.queue),
             clock: Arc::clone(&self.clock),
             random: Arc::clone(&self.random),
             keys: Arc::new(keyring),
+            issuer,
             trust: Arc::clone(&self.trust),
             settings: self.settings.clone(),
             proofs: Proofs::default(),
             cores: Cores::default(),
             room: Room::default(),
-            quotas: Quotas::new(self.quotas.clone(), Arc::new(InMemoryLedger::default())),
+            quotas,
         }
     }
 
@@ -282,15 +355,28 @@ fn edge_settings(config: &Config, shared: &Shared) -> opencpm_api::Settings {
     }
 }
 
-async fn open_store(dir: &Path, clock: &Arc<dyn Clock>) -> Result<Arc<SqliteStore>, ServeError> {
-    let path = dir.join(DATABASE);
-    let opened = SqliteStore::open(&path, Arc::clone(clock)).await;
-    opened.map(Arc::new).map_err(|error| ServeError::Database(path, error))
+/// Joins the deployment, or opens what an earlier start left of that, and reads what the root key
+/// says.
+async fn join(place: &Place<'_>) -> Result<(Standing, Trust), ServeError> {
+    let member = Membership::open(node::Place {
+        dir: &place.config.dir,
+        token_file: place.config.node.token_file.as_deref(),
+        clock: Arc::clone(&place.clock),
+        random: Arc::clone(&place.random),
+    });
+    let member = member.await?;
+    let row = place.store.deployment().await.map_err(ServeError::Store)?;
+    let trust = Trust::load(&row.ok_or(ServeError::NoDeployment)?, member.root());
+    let trust = trust.map_err(ServeError::Trust)?;
+    if trust.deployment() != member.deployment() {
+        return Err(ServeError::Trust(TrustError::OtherDeployment));
+    }
+    Ok((Standing::Node(Box::new(member)), trust))
 }
 
 /// The first error is the one to tell.
-async fn close_after(store: &SqliteStore, error: ServeError) -> ServeError {
-    if let Err(second) = store.close().await {
+async fn close_after(database: &Database, error: ServeError) -> ServeError {
+    if let Err(second) = database.close().await {
         tracing::warn!(error = crate::output::chain(&second), "the database did not close well");
     }
     error
@@ -309,15 +395,15 @@ fn certificate_names(config: &Config) -> Vec<String> {
     names
 }
 
-/// What agents are told, unless the operator says otherwise: the first name and the port.
-fn agents_addresses(config: &Config, addresses: &Addresses) -> Vec<String> {
-    let given = config.agents.addresses.clone();
-    match addresses.agents {
-        Some(agents) if given.is_empty() => {
-            vec![host_and_port(&config.api.names, agents.port())]
-        }
-        _ => given,
-    }
+/// What agents are told of gateways and of where machines enrol, unless the operator says
+/// otherwise: the first name and the port.
+fn agents_addresses(config: &Config, addresses: &Addresses) -> (Vec<String>, Vec<String>) {
+    let here = vec![host_and_port(&config.api.names, addresses.agents.port())];
+    let or_here = |given: &[String]| match given {
+        [] => here.clone(),
+        given => given.to_vec(),
+    };
+    (or_here(&config.agents.addresses), or_here(&config.agents.enrolment))
 }
 
 /// The first name, in brackets where it is an IPv6 address, and the port.

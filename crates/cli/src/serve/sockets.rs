@@ -11,41 +11,34 @@ use crate::config::{Config, Role};
 #[derive(Clone, Debug)]
 pub(crate) struct Addresses {
     /// The API over TLS.
-    pub(crate) https: SocketAddr,
+    pub(crate) https: Option<SocketAddr>,
     /// The API over plain HTTP.
     pub(crate) http: Option<SocketAddr>,
-    /// The agents' connections.
-    pub(crate) agents: Option<SocketAddr>,
+    /// The agents' connections; in a process without the gateway's role machines only enrol there,
+    /// and nodes join.
+    pub(crate) agents: SocketAddr,
     /// What watches from outside asks here.
     pub(crate) metrics: Option<SocketAddr>,
 }
 
 /// Bound, and nobody accepts yet.
 pub(super) struct Sockets {
-    pub(super) https: TcpListener,
+    pub(super) https: Option<TcpListener>,
     pub(super) http: Option<TcpListener>,
-    pub(super) agents: Option<TcpListener>,
+    pub(super) agents: TcpListener,
     pub(super) metrics: Option<TcpListener>,
 }
 
 impl Sockets {
     /// Binds what the roles and the operator ask for.
     pub(super) async fn take(config: &Config) -> Result<Self, ServeError> {
-        let agents = config.roles.contains(&Role::Gateway).then_some(config.agents.listen);
+        let api = config.has(Role::Api);
+        let http = config.api.http.filter(|_| api);
         Ok(Self {
-            https: listen("the API", config.api.listen).await?,
-            http: match config.api.http {
-                Some(address) => Some(listen("the API over plain HTTP", address).await?),
-                None => None,
-            },
-            agents: match agents {
-                Some(address) => Some(listen("the agents' listener", address).await?),
-                None => None,
-            },
-            metrics: match config.metrics.listen {
-                Some(address) => Some(listen("the metrics listener", address).await?),
-                None => None,
-            },
+            https: some("the API", api.then_some(config.api.listen)).await?,
+            http: some("the API over plain HTTP", http).await?,
+            agents: listen("the agents' listener", config.agents.listen).await?,
+            metrics: some("the metrics listener", config.metrics.listen).await?,
         })
     }
 
@@ -60,11 +53,21 @@ impl Sockets {
             socket.local_addr().map_err(failed)
         };
         Ok(Addresses {
-            https: local(&self.https)?,
+            https: self.https.as_ref().map(local).transpose()?,
             http: self.http.as_ref().map(local).transpose()?,
-            agents: self.agents.as_ref().map(local).transpose()?,
+            agents: local(&self.agents)?,
             metrics: self.metrics.as_ref().map(local).transpose()?,
         })
+    }
+}
+
+async fn some(
+    what: &'static str,
+    address: Option<SocketAddr>,
+) -> Result<Option<TcpListener>, ServeError> {
+    match address {
+        Some(address) => listen(what, address).await.map(Some),
+        None => Ok(None),
     }
 }
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use opencpm_domain::Span;
 use opencpm_operations::port::{Store, StoreError};
+use opencpm_operations::reload_trust::reload_trust;
+use opencpm_operations::role::LiveTrust;
 use opencpm_operations::sweep;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -30,10 +32,14 @@ const KEYS: Duration = GATEWAYS;
 const TASKS: Duration = Duration::from_secs(600);
 const TASKS_PAUSE: Duration = Duration::from_millis(100);
 
+/// Long before anybody needs it.
+const STATEMENT: Duration = Duration::from_secs(30);
+
 /// Starts the sweeps; they end with the token. Tasks are `kept` so long.
 pub(super) fn start(
     tasks: &mut JoinSet<()>,
     store: &Arc<dyn Store>,
+    trust: &Arc<LiveTrust>,
     kept: Span,
     stop: &CancellationToken,
 ) {
@@ -50,6 +56,25 @@ pub(super) fn start(
     every(GATEWAYS, What::Gateways);
     every(KEYS, What::Keys);
     every(TASKS, What::Tasks { kept });
+    let (store, trust, stop) = (Arc::clone(store), Arc::clone(trust), stop.clone());
+    tasks.spawn(async move {
+        stop.run_until_cancelled(reload(store, trust)).await;
+    });
+}
+
+/// A statement that was renewed at one node reaches the others.
+async fn reload(store: Arc<dyn Store>, trust: Arc<LiveTrust>) {
+    loop {
+        sleep(STATEMENT).await;
+        match reload_trust(&*store, &trust).await {
+            Ok(true) => tracing::info!("a newer trust statement is in force"),
+            Ok(false) => {}
+            Err(error) => {
+                let error = output::chain(&error);
+                tracing::warn!(error, "the trust statement could not be read again");
+            }
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]

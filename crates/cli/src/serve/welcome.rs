@@ -15,13 +15,13 @@ use crate::output::hint;
 
 /// Logs where the service is.
 pub(super) fn log(addresses: &Addresses) {
+    let api = addresses.https.map(|address| address.to_string());
     let plain = addresses.http.map(|address| address.to_string());
-    let agents = addresses.agents.map(|address| address.to_string());
     let metrics = addresses.metrics.map(|address| address.to_string());
     tracing::info!(
-        api = %addresses.https,
+        api = %api.as_deref().unwrap_or("off"),
         http = plain.as_deref().unwrap_or("off"),
-        agents = agents.as_deref().unwrap_or("off"),
+        agents = %addresses.agents,
         metrics = metrics.as_deref().unwrap_or("off"),
         "serving"
     );
@@ -33,7 +33,8 @@ pub(super) fn keep_first_key(
     addresses: &Addresses,
     key: MadeKey,
 ) -> Result<(), ServeError> {
-    let endpoint = format!("https://{}", host_and_port(&config.api.names, addresses.https.port()));
+    let port = addresses.https.unwrap_or(config.api.listen).port();
+    let endpoint = format!("https://{}", host_and_port(&config.api.names, port));
     let path = config.dir.join(ADMIN);
     let profile = Profile {
         endpoint,

@@ -41,7 +41,7 @@ fn a_good_configuration_is_called_good_and_nothing_is_made() {
 #[test]
 fn a_wrong_value_is_told_with_file_key_and_what_was_expected() {
     let place = Place::new();
-    let wrong = |text, words: &[&str]| place.check(text, &[], &[]).complains(1, words);
+    let wrong = |text: &str, words: &[&str]| place.check(text, &[], &[]).complains(1, words);
     wrong("[api]\njob_deadline = \"soon\"\n", &["opencpm.toml", "api.job_deadline", "u64"]);
     wrong("[api]\nlisten = \"here\"\n", &["opencpm.toml", "api.listen", "0.0.0.0:8443"]);
     wrong("[api]\nlisten = 8443\n", &["opencpm.toml", "api.listen", "string"]);
@@ -52,7 +52,15 @@ fn a_wrong_value_is_told_with_file_key_and_what_was_expected() {
     wrong("[api]\njob_deadline = 3\n", &["api.job_deadline", "15 to 3600"]);
     wrong("[retention]\ndays = 0\n", &["retention.days", "1 to 36500"]);
     wrong("[api]\ncertificate = \"x\"\n", &["api.certificate", "api.key"]);
-    wrong("roles = [\"gateway\"]\n", &["roles", "api,gateway"]);
+    for role in ["api", "gateway"] {
+        let alone = format!("roles = [\"{role}\"]\n");
+        wrong(&alone, &["store.url", "postgresql://", "both roles"]);
+        let with_store = format!("{alone}[store]\nurl = \"postgresql://a@localhost/b\"\n");
+        wrong(&with_store, &["queue.url", "amqps://", "both roles"]);
+        let with_both = format!("{with_store}[queue]\nurl = \"amqp://a@localhost\"\n");
+        wrong(&with_both, &["agents.addresses", "host:port"]);
+    }
+    wrong("[store]\nurl = \"postgresql://a:b@localhost/c\"\n", &["store.password_file"]);
 }
 
 #[test]

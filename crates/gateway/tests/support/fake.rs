@@ -17,6 +17,7 @@ use opencpm_operations::record_sealing_keys::NewSealingKey;
 use opencpm_protocol::conversation::Recognised;
 use opencpm_protocol::key::{KeyId, SigningKey};
 use opencpm_protocol::message::{EnrolRequest, Enrolled, Farewell, JobFrame, Welcome};
+use opencpm_protocol::node::{CertificateRequest, Certified};
 use opencpm_protocol::seal::SealedJob;
 use opencpm_protocol::sign::Signed;
 use opencpm_protocol::statement::TrustStatement;
@@ -321,6 +322,17 @@ impl Operations for Fake {
         let account = AppId::new(7).unwrap();
         let identity_generation = Generation::FIRST;
         Ok(Enrolled { instance, account, identity_generation, gateways: Vec::new() })
+    }
+
+    async fn certify(
+        &self,
+        secret: Option<&[u8; 32]>,
+        _: &CertificateRequest,
+    ) -> Result<Certified, Farewell> {
+        if secret != Some(self.token.secret()) {
+            return Err(Farewell::NotRecognised);
+        }
+        Ok(Certified { chain: Vec::new(), renew: self.now(), addresses: Vec::new() })
     }
 
     async fn subscribe(&self, gateway: GatewayId) -> Result<Box<dyn Subscription>, QueueError> {

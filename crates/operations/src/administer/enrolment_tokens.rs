@@ -44,11 +44,12 @@ pub async fn create_enrolment_token(
             return Err(Refusal::new(Condition::NotFound, why));
         }
     }
+    let trust = role.trust.now();
     let token = Token::generate(
         &mut Generator(&*role.random),
-        role.trust.root,
-        role.trust.deployment(),
-        role.settings.gateways.clone(),
+        trust.root,
+        trust.deployment(),
+        role.settings.enrolment_addresses().to_vec(),
         new.device.clone(),
     )
     .map_err(|error| {

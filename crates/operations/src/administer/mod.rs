@@ -6,6 +6,7 @@ mod api_keys;
 mod devices;
 mod enrolment_tokens;
 mod maintenance;
+mod nodes;
 mod temporary_keys;
 
 pub use accounts::{create_account, describe_accounts, modify_account};
@@ -16,6 +17,8 @@ pub use api_keys::{
 pub use devices::{NewDevice, create_device, describe_any_devices, modify_device};
 pub use enrolment_tokens::{MadeToken, NewEnrolmentToken, create_enrolment_token};
 pub use maintenance::{describe_maintenance, modify_maintenance};
+pub(crate) use nodes::check_node_names;
+pub use nodes::{NewNodeToken, create_node_token, describe_nodes, revoke_node};
 pub use temporary_keys::{MadeTemporaryKey, NewTemporaryKey, create_temporary_key};
 
 use opencpm_domain::{Condition, Refusal};

@@ -2,6 +2,7 @@
 //! of a process picks them.
 
 mod clock;
+mod issuer;
 mod keys;
 mod queue;
 mod quota_ledger;
@@ -9,6 +10,7 @@ mod random;
 mod store;
 
 pub use clock::Clock;
+pub use issuer::{IssueError, Issued, Issuer};
 pub use keys::{Keys, KeysError};
 pub use queue::{Queue, QueueError, ReadyJobs, Subscription};
 pub use quota_ledger::{QuotaLedger, QuotaLine};
@@ -16,5 +18,5 @@ pub(crate) use random::Generator;
 pub use random::Random;
 pub use store::{
     AdminChange, Administered, Bind, Change, Deliverable, DeliverableJob, DeploymentRow, Enrolled,
-    Enrolment, FirstStart, FoundKey, Store, StoreError,
+    Enrolment, FirstStart, FoundKey, NodeJoin, NodeJoined, Store, StoreError,
 };

@@ -9,8 +9,8 @@ use opencpm_protocol::key::VerifyingKey;
 
 use crate::row::{
     Acceptance, Account, ApiKey, AuditEntry, Device, DeviceAuthority, DeviceKey, DeviceQuery,
-    EnrolmentToken, FirstUse, JobChange, JobRow, LogEntry, LogQuery, Maintenance, NewTask, Page,
-    ResetCandidates, Sealing, TaskRow, Unique,
+    EnrolmentToken, FirstUse, JobChange, JobRow, LogEntry, LogQuery, Maintenance, NewTask, Node,
+    NodeId, NodeToken, Page, ResetCandidates, Sealing, TaskRow, Unique,
 };
 
 /// The only source of truth.
@@ -107,6 +107,26 @@ pub trait Store: Send + Sync {
         fence: GatewayId,
     ) -> Result<Vec<InstanceId>, StoreError>;
 
+    // ---- nodes without the API role ----
+
+    /// The node token with this hash, used up and expired ones included.
+    async fn node_token(&self, hash: &[u8; 32]) -> Result<Option<NodeToken>, StoreError>;
+
+    /// Nodes by id: this one or all, revoked ones included.
+    async fn nodes(&self, id: Option<NodeId>) -> Result<Vec<Node>, StoreError>;
+
+    /// Writes a new node; one use of the token is taken in the same commit.
+    async fn join_node(&self, join: NodeJoin) -> Result<NodeJoined, StoreError>;
+
+    /// Notes that a node was given a certificate. False, and nothing written, when there is no
+    /// such node or it was revoked.
+    async fn renew_node(
+        &self,
+        id: NodeId,
+        at: Timestamp,
+        hostname: &str,
+    ) -> Result<bool, StoreError>;
+
     // ---- tasks and jobs ----
 
     /// Writes a task and its jobs, all or nothing, after checking again what could have changed.
@@ -149,10 +169,10 @@ pub trait Store: Send + Sync {
         fence: Option<GatewayId>,
     ) -> Result<Vec<JobId>, StoreError>;
 
-    /// Forgets tasks that were created so long ago by the store's clock, or longer: oldest first, each
-    /// with all of its jobs. Never one with an open job, nor the task with the highest id, above which new ids go
-    /// on. A task is gone as a whole from its first call on, however many more its jobs take.
-    /// Touches at most `limit` rows and returns how many.
+    /// Forgets tasks that were created so long ago by the store's clock, or longer: oldest first,
+    /// each with all of its jobs. Never one with an open job, nor the task with the highest id,
+    /// above which new ids go on. A task is gone as a whole from its first call on, however many
+    /// more its jobs take. Touches at most `limit` rows and returns how many.
     async fn prune_tasks(&self, ago: Span, limit: u32) -> Result<u64, StoreError>;
 
     /// Overwrites what erased and replaced rows left behind in the store's files. Returns true
@@ -273,6 +293,10 @@ pub enum Change {
     },
     /// A new token.
     CreateEnrolmentToken(EnrolmentToken),
+    /// A new token for nodes.
+    CreateNodeToken(NodeToken),
+    /// Replaces a node's row.
+    ModifyNode(Node),
     /// Maintenance; if it is under way, only its message changes.
     BeginMaintenance(Maintenance),
     /// No maintenance, whether or not there was one.
@@ -328,6 +352,30 @@ pub enum Enrolled {
     TokenRefused,
     /// The device or its jobs changed meanwhile; nothing was written. Read again.
     Changed,
+}
+
+/// A node that joins.
+#[derive(Clone, Debug)]
+pub struct NodeJoin {
+    /// The token used.
+    pub token: [u8; 32],
+    /// By the API node's clock; decides whether the token has expired.
+    pub now: Timestamp,
+    /// The node.
+    pub node: Node,
+    /// For the audit table.
+    pub audit: AuditEntry,
+}
+
+/// What became of a [`NodeJoin`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeJoined {
+    /// Written, and durable.
+    Done,
+    /// The token is used up, expired or gone; nothing was written.
+    TokenRefused,
+    /// The node is there already; nothing was written.
+    Known,
 }
 
 /// Which jobs to deliver.

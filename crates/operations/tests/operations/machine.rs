@@ -106,7 +106,8 @@ impl Machine {
             issued_at: frame.issued_at,
             not_after: frame.not_after,
         };
-        let authority = world.api.trust.statement.authority(frame.authority).unwrap();
+        let trust = world.api.trust.now();
+        let authority = trust.statement.authority(frame.authority).unwrap();
         open(&frame.sealed, &context, &self.sealing, authority).unwrap()
     }
 

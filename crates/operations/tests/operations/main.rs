@@ -6,6 +6,7 @@ mod administration;
 mod enrolments;
 mod forgeries;
 mod machine;
+mod nodes;
 mod order;
 mod reports;
 mod resets;

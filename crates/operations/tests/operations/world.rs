@@ -17,12 +17,15 @@ use opencpm_operations::first_start::{NewDeployment, first_start, new_root_key, 
 use opencpm_operations::keyring::{Keyring, MasterKey};
 use opencpm_operations::operation_result::{OperationResult, operation_result};
 use opencpm_operations::port::{
-    AdminChange, Administered, Change, Clock, Deliverable, Queue, Random, Store,
+    AdminChange, Administered, Change, Clock, Deliverable, IssueError, Issued, Issuer, Queue,
+    Random, Store,
 };
 use opencpm_operations::reset_password::{ResetPassword, reset_password};
-use opencpm_operations::role::{ApiRole, GatewayRole, Settings, Trust};
+use opencpm_operations::role::{ApiRole, GatewayRole, LiveTrust, Settings, Trust};
 use opencpm_operations::row::{AuditEntry, JobRow, Unique, UsedNonce};
+use opencpm_protocol::key::SigningKey;
 use opencpm_protocol::message::JobFrame;
+use opencpm_protocol::node::{Certificate, TlsPublic};
 use opencpm_protocol::token::EnrolmentToken;
 use opencpm_queue::EmbeddedQueue;
 use opencpm_store::SqliteStore;
@@ -43,6 +46,17 @@ impl HandClock {
 impl Clock for HandClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// Issues a text that says what was asked for.
+pub(crate) struct Notary(Arc<HandClock>);
+
+impl Issuer for Notary {
+    fn issue(&self, key: &TlsPublic, names: &[String]) -> Result<Issued, IssueError> {
+        let text = format!("{} {names:?}", key.0[0]);
+        let renew = self.0.now() + Span::from_secs(30 * 86_400);
+        Ok(Issued { chain: vec![Certificate(text.into_bytes())], renew })
     }
 }
 
@@ -77,6 +91,7 @@ pub(crate) struct World {
     pub(crate) caller: Caller,
     /// Whoever can write the database file.
     pub(crate) intruder: SqlitePool,
+    pub(crate) root: SigningKey,
     nonces: AtomicU64,
     _files: tempfile::TempDir,
 }
@@ -114,15 +129,20 @@ impl World {
         let row = store.deployment().await.unwrap().unwrap();
         let system: Arc<dyn Random> = Arc::new(Dice::default());
         let keys = Keyring::load(DEPLOYMENT, &master, &row.encrypted_keys, system).unwrap();
-        let trust = Arc::new(Trust::load(&row, &root.public()).unwrap());
+        let trust = Arc::new(LiveTrust::new(Trust::load(&row, &root.public()).unwrap()));
         let api = Arc::new(ApiRole {
             store: Arc::clone(&store),
             queue: Arc::clone(&queue),
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
             keys: Arc::new(keys),
+            issuer: Arc::new(Notary(hand.clone())),
             trust: Arc::clone(&trust),
-            settings: Settings { gateways: vec!["localhost:1".to_owned()], ..Settings::default() },
+            settings: Settings {
+                gateways: vec!["localhost:1".to_owned()],
+                api_names: vec!["api.example".to_owned()],
+                ..Settings::default()
+            },
             proofs: Default::default(),
             cores: Default::default(),
             room: Default::default(),
@@ -138,6 +158,7 @@ impl World {
             dice,
             caller,
             intruder: SqlitePool::connect_with(intruder).await.unwrap(),
+            root,
             nonces: AtomicU64::new(0),
             _files: files,
         };

@@ -97,6 +97,25 @@ pub enum AgentStep {
     Close(Breach),
 }
 
+impl Pinned {
+    /// What the statement says, if the root key signed it for this installation and it is not
+    /// older than the one held. From then on it is the one held.
+    pub(super) fn check(
+        &mut self,
+        signed: &Signed<TrustStatement>,
+    ) -> Result<TrustStatement, Breach> {
+        let statement = signed.verify(&self.root).map_err(|e| Breach::Signature("statement", e))?;
+        if statement.deployment != self.deployment {
+            return Err(Breach::Other("installation"));
+        }
+        if self.generation.is_some_and(|held| statement.generation < held) {
+            return Err(Breach::OldStatement);
+        }
+        self.generation = Some(statement.generation);
+        Ok(statement)
+    }
+}
+
 impl AgentConversation {
     /// A new connection. Nothing goes out before the server was judged.
     pub const fn open(pinned: Pinned, now: Timestamp) -> Self {
@@ -210,15 +229,7 @@ impl AgentConversation {
     }
 
     fn statement(&mut self, signed: Signed<TrustStatement>) -> Result<AgentStep, Breach> {
-        let statement =
-            signed.verify(&self.pinned.root).map_err(|e| Breach::Signature("statement", e))?;
-        if statement.deployment != self.pinned.deployment {
-            return Err(Breach::Other("installation"));
-        }
-        if self.pinned.generation.is_some_and(|held| statement.generation < held) {
-            return Err(Breach::OldStatement);
-        }
-        self.pinned.generation = Some(statement.generation);
+        let statement = self.pinned.check(&signed)?;
         Ok(AgentStep::Judge { signed: Box::new(signed), statement: Box::new(statement) })
     }
 }
@@ -237,5 +248,6 @@ const fn name(message: &ToAgent) -> &'static str {
         ToAgent::ReportsKept(_) => "an acknowledgement",
         ToAgent::SealingKeyKept(_) => "a sealing key's acknowledgement",
         ToAgent::Goodbye(_) => "a goodbye",
+        ToAgent::Certified(_) => "a node's certificate",
     }
 }

@@ -14,11 +14,16 @@
 //!   ◄────────────────────────────────────── Report
 //!   ReportsKept ───────────────────────────►
 //! ```
+//!
+//! A node without the API role has the same beginning with an API node, then asks with Certify and
+//! is answered with Certified.
 
 mod agent;
+mod node;
 mod server;
 
 pub use agent::{AgentConversation, AgentEvent, AgentStep, Pinned};
+pub use node::{NodeConversation, NodeEvent, NodeStep};
 pub use server::{Recognised, ServerConversation, ServerEvent, ServerStep};
 
 use opencpm_domain::Span;

@@ -8,6 +8,7 @@ use crate::message::{
     Challenge, Enrol, EnrolRequest, Enrolled, Farewell, Goodbye, Hello, JobFrame, KeptJob,
     PROTOCOL_VERSION, ReportsKept, SealingKeyKept, ToAgent, ToServer, Welcome,
 };
+use crate::node::{CertificateRequest, Certified, Certify};
 use crate::report::{Report, SealingCertificate};
 use crate::sign::{Signable, SignatureError, Signed};
 use crate::statement::TrustStatement;
@@ -32,6 +33,8 @@ enum State {
     Binding(Peer),
     /// The operation was asked to enrol.
     Enrolling,
+    /// The operation was asked for a node's certificate.
+    Certifying,
     Live(Peer),
     Closed,
 }
@@ -56,6 +59,8 @@ pub enum ServerEvent<'a> {
     Bound(Welcome),
     /// The answer to [`ServerStep::Enrol`].
     Enrolled(Enrolled),
+    /// The answer to [`ServerStep::Certify`].
+    Certified(Box<Certified>),
     /// A job is to go out; its attempt is committed.
     Deliver(Box<JobFrame>),
     /// Reports of this connection are committed.
@@ -94,6 +99,14 @@ pub enum ServerStep {
         secret: zeroize::Zeroizing<[u8; 32]>,
         /// The request.
         request: Box<EnrolRequest>,
+    },
+    /// A node's request, whose signature verified: issue a certificate; answer with `Certified` or
+    /// dismiss.
+    Certify {
+        /// The token's secret, of a node that joins.
+        secret: Option<zeroize::Zeroizing<[u8; 32]>>,
+        /// The request.
+        request: Box<CertificateRequest>,
     },
     /// The live device reported.
     Report(Box<Signed<Report>>),
@@ -191,6 +204,10 @@ impl ServerConversation {
                 let steps = vec![send(&ToAgent::Enrolled(enrolled)), ServerStep::Close(None)];
                 Ok((State::Closed, steps))
             }
+            (State::Certifying, ServerEvent::Certified(certified)) => {
+                let steps = vec![send(&ToAgent::Certified(*certified)), ServerStep::Close(None)];
+                Ok((State::Closed, steps))
+            }
             (State::Live(peer), event) => Ok((State::Live(peer), deliver(event))),
             // An answer to a question that this connection no longer asks.
             (state, _) => Ok((state, Vec::new())),
@@ -223,6 +240,9 @@ impl ServerConversation {
             (State::AwaitingHello, ToServer::Enrol(enrol)) => {
                 Ok((State::Enrolling, vec![self.enrolment(enrol)?]))
             }
+            (State::AwaitingHello, ToServer::Certify(certify)) => {
+                Ok((State::Certifying, vec![self.certification(certify)?]))
+            }
             (State::Live(peer), ToServer::Report(report)) => {
                 self.check_report(&peer, &report)?;
                 Ok((State::Live(peer), vec![ServerStep::Report(Box::new(report))]))
@@ -232,6 +252,7 @@ impl ServerConversation {
                 Ok((State::Live(peer), vec![ServerStep::SealingKey(Box::new(certificate))]))
             }
             (_, ToServer::Hello(_)) => Err(Breach::OutOfTurn("a hello")),
+            (_, ToServer::Certify(_)) => Err(Breach::OutOfTurn("a node's request")),
             (_, ToServer::Enrol(_)) => Err(Breach::OutOfTurn("an enrolment")),
             (_, ToServer::Report(_)) => Err(Breach::OutOfTurn("a report")),
             (_, ToServer::SealingKey(_)) => Err(Breach::OutOfTurn("a sealing key")),
@@ -274,6 +295,14 @@ impl ServerConversation {
         Ok(ServerStep::Enrol { secret: enrol.secret, request: Box::new(request) })
     }
 
+    fn certification(&self, certify: Certify) -> Result<ServerStep, Breach> {
+        let claim = unverified("node's request", &certify.request)?;
+        let request = certify.request.verify(&claim.node);
+        let request = request.map_err(|e| Breach::Signature("node's request", e))?;
+        self.check_fresh(&request.nonce, request.deployment)?;
+        Ok(ServerStep::Certify { secret: certify.secret, request: Box::new(request) })
+    }
+
     fn recognised(
         &self,
         hello: &Signed<Hello>,
@@ -298,9 +327,10 @@ impl ServerConversation {
 const fn farewell(state: &State, event: &ServerEvent<'_>) -> Farewell {
     match (state, event) {
         (State::Recognising(_), ServerEvent::Recognised(_)) => Farewell::NotRecognised,
-        (State::Recognising(_) | State::Binding(_) | State::Enrolling, ServerEvent::Tick) => {
-            Farewell::Unavailable
-        }
+        (
+            State::Recognising(_) | State::Binding(_) | State::Enrolling | State::Certifying,
+            ServerEvent::Tick,
+        ) => Farewell::Unavailable,
         _ => Farewell::Protocol,
     }
 }

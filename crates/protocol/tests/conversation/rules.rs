@@ -2,10 +2,12 @@
 
 use opencpm_domain::{DeploymentId, Generation, Span};
 use opencpm_protocol::conversation::{
-    AgentEvent, AgentStep, HANDSHAKE_LIMIT, PING_INTERVAL, SILENCE_LIMIT, ServerEvent, ServerStep,
+    AgentEvent, AgentStep, HANDSHAKE_LIMIT, NodeConversation, NodeEvent, NodeStep, PING_INTERVAL,
+    Pinned, SILENCE_LIMIT, ServerEvent, ServerStep,
 };
 use opencpm_protocol::key::SigningKey;
-use opencpm_protocol::message::{Farewell, MAX_FRAME, ToAgent, ToServer};
+use opencpm_protocol::message::{Farewell, MAX_FRAME, PROTOCOL_VERSION, ToAgent, ToServer};
+use opencpm_protocol::node::{CertificateRequest, Certified, Certify, TlsPublic};
 use opencpm_protocol::sign::Signed;
 
 use crate::parties::{Agent, HERE, Machine, NONCE, NOW, Server, job, root, statement, talk};
@@ -31,6 +33,77 @@ fn a_machine_enrols_and_the_connection_ends() {
     let mut stale = Server::open();
     stale.frame(&ToServer::Enrol(machine.enrol([0; 32])).encode());
     assert!(stale.closed() && !stale.did(|step| matches!(step, ServerStep::Enrol { .. })));
+}
+
+fn request(nonce: [u8; 32], key: &SigningKey) -> Certify {
+    let request = CertificateRequest {
+        nonce,
+        deployment: HERE,
+        node: SigningKey::from_bytes(&[6; 32]).public(),
+        tls: TlsPublic([4; 65]),
+        hostname: String::new(),
+        version: PROTOCOL_VERSION,
+    };
+    Certify { secret: Some([8; 32].into()), request: Signed::sign(&request, key) }
+}
+
+#[test]
+fn a_node_is_certified_and_says_nothing_before_the_server_was_judged() {
+    let key = SigningKey::from_bytes(&[6; 32]);
+    let pinned = Pinned { root: root().public(), deployment: HERE, generation: None };
+    let (mut node, mut server) = (NodeConversation::open(pinned, NOW), Server::open());
+    let mut at = 0;
+    while let Some(step) = server.did.get(at) {
+        at += 1;
+        let frame = match step {
+            ServerStep::Send(frame) => frame.clone(),
+            ServerStep::Certify { .. } => {
+                let (chain, addresses) = (Vec::new(), Vec::new());
+                let certified = Certified { chain, renew: NOW, addresses };
+                server.tell(ServerEvent::Certified(Box::new(certified)));
+                continue;
+            }
+            _ => continue,
+        };
+        let early = NodeEvent::Certify(Box::new(request(NONCE, &key)));
+        let (before, nothing) = node.handle(early, NOW);
+        assert!(nothing.is_none(), "{nothing:?}");
+        let (next, step) = before.handle(NodeEvent::Frame(&frame), NOW);
+        node = match step {
+            Some(NodeStep::Judge(_)) => next.handle(NodeEvent::Trusted, NOW).0,
+            Some(NodeStep::Answer(challenge)) => {
+                let request = request(challenge.nonce, &key);
+                let (next, step) = next.handle(NodeEvent::Certify(Box::new(request)), NOW);
+                let Some(NodeStep::Send(frame)) = step else { panic!("{step:?}") };
+                server.frame(&frame);
+                next
+            }
+            Some(NodeStep::Certified(_)) => return assert!(server.closed()),
+            other => panic!("{other:?}"),
+        };
+    }
+    panic!("no certificate");
+}
+
+#[test]
+fn a_nodes_request_that_is_replayed_or_signed_by_another_key_is_not_looked_at() {
+    let [own, other] = [6, 7].map(|seed| SigningKey::from_bytes(&[seed; 32]));
+    for wrong in [request([0; 32], &own), request(NONCE, &other)] {
+        let mut server = Server::open();
+        server.frame(&ToServer::Certify(wrong).encode());
+        assert_eq!(server.farewell(), Some(Farewell::Protocol));
+        assert!(!server.did(|step| matches!(step, ServerStep::Certify { .. })));
+    }
+}
+
+#[test]
+fn a_node_that_waits_in_vain_goes_elsewhere() {
+    let pinned = Pinned { root: root().public(), deployment: HERE, generation: None };
+    let node = NodeConversation::open(pinned, NOW);
+    let due = node.due();
+    assert_eq!(due, NOW + HANDSHAKE_LIMIT);
+    let (_, step) = node.handle(NodeEvent::Tick, due);
+    assert!(matches!(step, Some(NodeStep::Close(_))), "{step:?}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use opencpm_domain::{DeploymentId, InstanceId};
 use opencpm_protocol::key::VerifyingKey;
+use opencpm_protocol::node::NodeToken;
 use opencpm_protocol::token::{EnrolmentToken, MAX_ADDRESSES, MAX_TOKEN, TokenError, secret_hash};
 use proptest::prelude::*;
 use secrecy::ExposeSecret;
@@ -71,7 +72,7 @@ fn a_changed_character_is_noticed() {
 #[test]
 fn something_else_than_a_token_is_named_so() {
     for other in ["", "open", "hunter2", "opencpmX", "OPENCPM1.AAAA.AAAAAAAA", "é"] {
-        assert!(matches!(EnrolmentToken::parse(other), Err(TokenError::NotAToken)), "{other}");
+        assert!(matches!(EnrolmentToken::parse(other), Err(TokenError::NotAToken(_))), "{other}");
     }
     let newer = text().replacen("opencpm1.", "opencpm2.", 1);
     assert!(matches!(EnrolmentToken::parse(&newer), Err(TokenError::NewerFormat)));
@@ -130,4 +131,21 @@ proptest! {
         prop_assert_eq!(read.secret(), token.secret());
         prop_assert_eq!(read.instance.map(|id| id.to_string()), instance);
     }
+}
+
+#[test]
+fn a_node_token_says_the_same_and_is_no_enrolment_token() {
+    let (root, deployment) =
+        (VerifyingKey::from_bytes([0xaa; 32]), DeploymentId::from_bytes([2; 16]));
+    let addresses = vec!["api.example.org:8444".to_owned()];
+    let made = NodeToken::generate(&mut Counter(0), root, deployment, addresses).unwrap();
+    let node = made.to_secret_text();
+    let token = NodeToken::parse(node.expose_secret()).unwrap();
+    assert_eq!((token.root(), token.deployment()), (root, deployment));
+    assert_eq!(token.secret_hash(), made.secret_hash());
+    assert_eq!(token.addresses(), ["api.example.org:8444"]);
+    let mistaken = EnrolmentToken::parse(node.expose_secret());
+    assert!(matches!(mistaken, Err(TokenError::NotAToken("opencpm1."))));
+    let mistaken = NodeToken::parse(&text());
+    assert!(matches!(mistaken, Err(TokenError::NotAToken("opencpm-node1."))));
 }

@@ -15,6 +15,7 @@ use super::device::{device_in_any_account, lock};
 use super::device_write::{device_exists, insert_device, update_attributes};
 use super::job_change::{change_all, has_open_job};
 use super::maintenance;
+use super::node;
 use super::replay::remember;
 use crate::column::number;
 use crate::engine::Outcome;
@@ -60,6 +61,10 @@ async fn apply(session: &mut Session, change: &Change) -> Result<Administered, S
             Ok(done_or(Missing, modify_authority(session, authority, signature, jobs).await?))
         }
         Change::CreateEnrolmentToken(token) => create_token(session, token).await,
+        Change::CreateNodeToken(token) => {
+            Ok(done_or(Exists, node::insert_token(session, token).await?))
+        }
+        Change::ModifyNode(changed) => Ok(done_or(Missing, node::update(session, changed).await?)),
         Change::BeginMaintenance(begun) => {
             maintenance::begin(session, begun).await?;
             Ok(Administered::Done)

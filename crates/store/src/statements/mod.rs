@@ -13,6 +13,7 @@ pub(crate) mod gateway;
 pub(crate) mod job;
 pub(crate) mod job_change;
 pub(crate) mod maintenance;
+pub(crate) mod node;
 pub(crate) mod replay;
 pub(crate) mod retention;
 mod scope;

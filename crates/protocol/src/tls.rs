@@ -8,15 +8,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::statement::TrustStatement;
 use opencpm_domain::Timestamp;
-use opencpm_protocol::statement::TrustStatement;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, VerifierBuilderError, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName, UnixTime};
 use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, Error, PeerIncompatible, RootCertStore,
-    SignatureScheme, version,
+    ClientConfig, DigitallySignedStruct, Error, PeerIncompatible, RootCertStore, SignatureScheme,
+    version,
 };
 
 /// Why a connection cannot begin, or its server is not trusted.
@@ -42,8 +42,8 @@ pub enum TlsError {
     NotTrusted(#[source] Error),
 }
 
-/// A client connection to `host` that completes the handshake with any chain.
-pub fn connection(host: &str) -> Result<ClientConnection, TlsError> {
+/// For a client that completes the handshake with any chain.
+pub fn client_config() -> Result<ClientConfig, TlsError> {
     let provider = Arc::new(ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&version::TLS13])
@@ -53,10 +53,10 @@ pub fn connection(host: &str) -> Result<ClientConnection, TlsError> {
         .with_no_client_auth();
     // A resumed session shows no certificate to judge.
     config.resumption = Resumption::disabled();
-    ClientConnection::new(Arc::new(config), server_name(host)?).map_err(TlsError::Setup)
+    Ok(config)
 }
 
-/// Whether the chain is good for `host` under the statement, at the agent's time.
+/// Whether the chain is good for `host` under the statement, at the client's time.
 pub fn judge(
     chain: &[CertificateDer<'_>],
     host: &str,
@@ -79,7 +79,8 @@ pub fn judge(
         .map_err(TlsError::NotTrusted)
 }
 
-fn server_name(host: &str) -> Result<ServerName<'static>, TlsError> {
+/// The host as a certificate could name it.
+pub fn server_name(host: &str) -> Result<ServerName<'static>, TlsError> {
     ServerName::try_from(host.to_owned()).map_err(TlsError::Host)
 }
 
@@ -126,8 +127,8 @@ impl ServerCertVerifier for Unjudged {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::statement::TlsAuthority;
     use opencpm_domain::{DeploymentId, Generation, Span};
-    use opencpm_protocol::statement::TlsAuthority;
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 
     struct Authority {
