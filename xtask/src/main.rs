@@ -16,6 +16,7 @@ mod conformance;
 mod demo;
 mod footprint;
 mod fuzz;
+mod model;
 mod schemathesis;
 mod test;
 mod workspace;
@@ -84,6 +85,12 @@ enum Task {
         /// Targets, as they are called in `fuzz/targets`; all unless given.
         targets: Vec<String>,
     },
+    /// Look at every state of the checked model within bounds; without any, those of the test suite.
+    Model {
+        /// Such as `--crashes 2 --faults 3`; `--help` lists them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        bounds: Vec<String>,
+    },
     /// Compare which crate uses which with the checked-in list.
     Arrows {
         /// Write the list anew instead of comparing.
@@ -122,6 +129,7 @@ fn perform(task: Task) -> Result<ExitCode, Box<dyn Error>> {
             let enough = seconds.map_or(Enough::Runs(runs), Enough::Seconds);
             fuzz::run(&workspace, enough, &targets)?;
         }
+        Task::Model { bounds } => model::run(&workspace, &bounds)?,
         Task::Arrows { bless } => arrows::run(&workspace, bless)?,
     }
     Ok(ExitCode::SUCCESS)
