@@ -15,12 +15,14 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 /// A server that does not answer is told within 3 s, whatever it was asked.
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 
-/// Set on each connection. A statement, a wait for a lock and a pause of this process within a
-/// transaction together stay well under a lease (10 s): a node that was stopped in the middle of a
-/// transaction must not commit it after its lease has ended. Temporary tables hold sealed bytes,
-/// in memory only as far as it goes.
+/// Set on each connection. A process that stands still in the middle of a transaction loses it long
+/// before a lease would have ended (10 s): it cannot commit a binding much later than it was judged,
+/// and whoever waits for its rows does not wait for long. A statement may take longer: a large
+/// acceptance does. Temporary tables hold sealed bytes, in memory as far as it goes. Notices, such
+/// as that a temporary table is there already, are nobody's news.
 const SETTINGS: &str = "SET statement_timeout = '30s'; SET lock_timeout = '2s';
-    SET idle_in_transaction_session_timeout = '4s'; SET temp_buffers = '64MB'";
+    SET idle_in_transaction_session_timeout = '4s'; SET temp_buffers = '64MB';
+    SET client_min_messages = 'warning'";
 
 /// A schema that this version cannot work with, as the source of [`StoreError::Unavailable`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

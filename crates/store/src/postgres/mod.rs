@@ -146,14 +146,14 @@ impl Engine for PostgresStore {
     }
 }
 
-/// Another change was in the way: a deadlock, a serialization failure, or a row of the same name
-/// at the same moment. Made again, this one sees what the other has done.
+/// Another change was in the way: a deadlock, a serialization failure, a large change that held its
+/// rows for long, or a row of the same name at the same moment. Made again, this one sees what the other has done.
 fn met_another(error: &StoreError) -> bool {
     let StoreError::Unavailable(source) = error else { return false };
     let source = source.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
     let code = source.and_then(sqlx::error::DatabaseError::code);
     // https://www.postgresql.org/docs/15/errcodes-appendix.html
-    code.is_some_and(|code| ["40001", "40P01", "23505"].contains(&code.as_ref()))
+    code.is_some_and(|code| ["40001", "40P01", "55P03", "23505"].contains(&code.as_ref()))
 }
 
 /// Longer with each round, and never the same for two: else they meet again.
