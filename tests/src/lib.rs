@@ -10,6 +10,7 @@
 
 pub mod binaries;
 mod client;
+pub mod cluster;
 mod database;
 mod dice;
 mod lab;
