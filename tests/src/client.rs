@@ -88,7 +88,7 @@ impl Client {
         parameters: &[(&str, &str)],
         nonce: &str,
     ) -> String {
-        let timestamp = since_epoch().as_secs().to_string();
+        let timestamp = unix_time().to_string();
         let common = [
             ("Action", action),
             ("Nonce", nonce),
@@ -139,9 +139,14 @@ impl Client {
 }
 
 /// A nonce that no other call of this process used; the time keeps processes apart.
-pub(crate) fn fresh_nonce() -> String {
+pub fn fresh_nonce() -> String {
     let count = NONCE.fetch_add(1, Ordering::Relaxed);
     (u64::from(since_epoch().subsec_nanos()) << 20 | count).to_string()
+}
+
+/// Seconds since 1970, as clients sign them.
+pub fn unix_time() -> u64 {
+    since_epoch().as_secs()
 }
 
 #[expect(clippy::disallowed_methods, reason = "a client signs the real time")]

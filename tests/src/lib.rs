@@ -10,9 +10,12 @@
 
 pub mod binaries;
 mod client;
+pub mod cluster;
 mod database;
+mod dice;
 mod lab;
 mod nodes;
+mod port;
 mod process;
 mod scratch_root;
 mod service;
@@ -20,14 +23,16 @@ mod shadow;
 mod site;
 pub mod wire;
 
-pub use client::Client;
+pub use client::{Client, fresh_nonce, unix_time};
 pub use database::{Database, Hold};
+pub use dice::Dice;
 pub use lab::{Device, Lab, OtherAccount, Ready};
 pub use nodes::{Node, Nodes};
+pub use port::free_port;
 pub use process::{Process, mortal};
-pub use scratch_root::Scheme;
-pub use service::{Service, free_port, without_settings};
-pub use shadow::{root_hash, verifies};
+pub use scratch_root::{Scheme, lay_out};
+pub use service::{Service, without_settings};
+pub use shadow::{Crypt, root_hash, verifies};
 pub use site::{Machine, Site};
 
 use std::time::{Duration, Instant};

@@ -8,8 +8,9 @@ use std::time::Duration;
 use opencpm_servers::{Postgres, RabbitMq};
 use tempfile::TempDir;
 
+use crate::port::free_port;
 use crate::scratch_root::Scheme;
-use crate::service::{ACCOUNT, free_port, without_settings};
+use crate::service::{ACCOUNT, without_settings};
 use crate::{Client, Machine, Process, binaries, eventually, mortal};
 
 /// A deployment of two API nodes and two gateways, its database and its broker.
@@ -34,7 +35,7 @@ pub struct Node {
     pub process: Process,
     /// Where it keeps everything.
     pub folder: PathBuf,
-    http: u32,
+    http: u16,
 }
 
 /// What every node's configuration says.
@@ -42,8 +43,8 @@ struct Shared {
     database: String,
     broker: String,
     secrets: PathBuf,
-    gateways: Vec<u32>,
-    receptions: Vec<u32>,
+    gateways: Vec<u16>,
+    receptions: Vec<u16>,
     deadline: Duration,
 }
 
@@ -163,7 +164,7 @@ impl Node {
     fn start(dir: &Path, name: &str, shared: &Shared, role: Role<'_>) -> Self {
         let folder = dir.join(name);
         let http = free_port();
-        let addresses = |host: &str, ports: &[u32]| {
+        let addresses = |host: &str, ports: &[u16]| {
             let all: Vec<_> = ports.iter().map(|port| format!("\"{host}:{port}\"")).collect();
             all.join(", ")
         };

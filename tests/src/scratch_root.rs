@@ -10,6 +10,8 @@ pub enum Scheme {
     Yescrypt,
     /// As on Rocky Linux 9.
     Sha512,
+    /// The same with as few rounds as crypt(5) allows, for machines in great number.
+    QuickSha512,
 }
 
 impl Scheme {
@@ -17,20 +19,22 @@ impl Scheme {
     pub fn prefix(self) -> &'static str {
         match self {
             Self::Yescrypt => "$y$",
-            Self::Sha512 => "$6$",
+            Self::Sha512 | Self::QuickSha512 => "$6$",
         }
     }
 
-    fn name(self) -> &'static str {
+    /// Lines of login.defs(5).
+    fn settings(self) -> &'static str {
         match self {
-            Self::Yescrypt => "YESCRYPT",
-            Self::Sha512 => "SHA512",
+            Self::Yescrypt => "ENCRYPT_METHOD YESCRYPT\n",
+            Self::Sha512 => "ENCRYPT_METHOD SHA512\n",
+            Self::QuickSha512 => "ENCRYPT_METHOD SHA512\nSHA_CRYPT_MAX_ROUNDS 1000\n",
         }
     }
 }
 
 /// Root's entry before anything happens: a hash that no password has.
-const SHADOW: &str = "\
+pub(crate) const SHADOW: &str = "\
 root:$6$Zq1xVd0n$wM9oY3Jp2GkTfLh7uBcRsEaXvN5iKdQz8P1rCtWy6AjHbUgOm4SeFlDnZxIv0qTKpY7RwJcL3MhVuEaB9sNfG.:19700:0:99999:7:::
 daemon:*:19700:0:99999:7:::
 sshd:!:19700::::::
@@ -47,7 +51,7 @@ admin:x:1000:1000::/home/admin:/bin/sh
 const GROUP: &str = "root:x:0:\ndaemon:x:1:\nnogroup:x:65534:\nadmin:x:1000:\n";
 
 /// Makes a system below `root`. `number` tells its identity from others'.
-pub(crate) fn lay_out(root: &Path, scheme: Scheme, number: usize) {
+pub fn lay_out(root: &Path, scheme: Scheme, number: usize) {
     let write = |path: &str, text: &str| {
         let path = root.join(path);
         fs::create_dir_all(path.parent().expect("below the root")).expect("a folder");
@@ -56,7 +60,7 @@ pub(crate) fn lay_out(root: &Path, scheme: Scheme, number: usize) {
     write("etc/shadow", SHADOW);
     write("etc/passwd", PASSWD);
     write("etc/group", GROUP);
-    write("etc/login.defs", &format!("PASS_MAX_DAYS\t99999\nENCRYPT_METHOD {}\n", scheme.name()));
+    write("etc/login.defs", &format!("PASS_MAX_DAYS\t99999\n{}", scheme.settings()));
     write("etc/hostname", &format!("machine-{number}\n"));
     write("etc/machine-id", &format!("{number:032x}\n"));
     write("bin/sh", "");

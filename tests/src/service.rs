@@ -1,14 +1,14 @@
 //! A service of its own, `opencpm serve`, for machines that are not a lab's.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::port::free_port;
 use crate::{Client, Process, binaries, eventually, mortal};
 
 /// The account that its first start makes.
@@ -131,14 +131,7 @@ impl Service {
 
     /// An enrolment token for so many machines, made by the command that administrators use.
     pub fn enrolment_token(&self, machines: usize) -> String {
-        let mut command = Command::new(binaries::opencpm());
-        without_settings(&mut command);
-        command.args(["--endpoint", &self.http, "--profile"]).arg(self.profile());
-        command.args(["enrol-token", "create", "--out", "-", "--app-id", &ACCOUNT.to_string()]);
-        command.args(["--uses", &machines.to_string()]);
-        let output = command.output().expect("opencpm");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).expect("text")
+        enrolment_token(&self.http, &self.profile(), machines)
     }
 
     /// What the service said.
@@ -157,7 +150,7 @@ impl Service {
     }
 }
 
-/// Both halves of the key in a profile.
+/// Both halves of the key in a profile that a first start wrote.
 pub(crate) fn key_in(profile: &Path) -> (String, String) {
     let profile = std::fs::read_to_string(profile).expect("the administrator's key");
     let value = |key: &str| {
@@ -167,25 +160,23 @@ pub(crate) fn key_in(profile: &Path) -> (String, String) {
     (value("secret_id"), value("secret_key"))
 }
 
+/// An enrolment token for so many machines, made by the command that administrators use.
+pub(crate) fn enrolment_token(http: &str, profile: &Path, machines: usize) -> String {
+    let mut command = Command::new(binaries::opencpm());
+    without_settings(&mut command);
+    command.args(["--endpoint", http, "--profile"]).arg(profile);
+    command.args(["enrol-token", "create", "--out", "-", "--app-id", &ACCOUNT.to_string()]);
+    command.args(["--uses", &machines.to_string()]);
+    let output = command.output().expect("opencpm");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
 /// Takes away what the environment says to the tests, and what the tester's own says to `opencpm`:
 /// it reads every variable with its prefix as a setting.
 pub fn without_settings(command: &mut Command) {
     let names = std::env::vars_os().map(|(name, _)| name);
     for name in names.filter(|name| name.as_encoded_bytes().starts_with(b"OPENCPM_")) {
         command.env_remove(name);
-    }
-}
-
-/// A port on loopback that is free, and stays so while its service is away: it is outside the range
-/// from which the kernel takes ports for others (from 32768, ip(7)).
-pub fn free_port() -> u32 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    // Test processes that run at the same time begin at different places.
-    let first = 10_000 + std::process::id() * 50 % 20_000;
-    loop {
-        let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
-        if TcpListener::bind(format!("127.0.0.1:{port}")).is_ok() {
-            return port;
-        }
     }
 }

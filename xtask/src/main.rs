@@ -11,6 +11,7 @@ mod agent;
 mod arrows;
 mod bench;
 mod binaries;
+mod chaos;
 mod command;
 mod conformance;
 mod demo;
@@ -60,6 +61,19 @@ enum Task {
         /// Another one makes other requests.
         #[arg(long, default_value_t = schemathesis::SEED)]
         seed: u32,
+    },
+    /// Break one thing a round in a cluster of real processes, and compare what clients were told
+    /// with the machines' shadow files.
+    Chaos {
+        /// How many faults.
+        #[arg(long, default_value_t = 60)]
+        rounds: u32,
+        /// Repeats a run's choices; printed first when not given.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// End with the first round that fails.
+        #[arg(long)]
+        stop: bool,
     },
     /// Build the agent as one small static binary; the last line is its path.
     Agent,
@@ -119,6 +133,9 @@ fn perform(task: Task) -> Result<ExitCode, Box<dyn Error>> {
         Task::Test => test::run(&workspace)?,
         Task::Conformance { client } => conformance::run(&workspace, client.as_deref())?,
         Task::Schemathesis { examples, seed } => schemathesis::run(&workspace, examples, seed)?,
+        Task::Chaos { rounds: number, seed, stop } => {
+            chaos::run(&workspace, &chaos::Rounds { number, seed, stop })?;
+        }
         Task::Agent => agent::run(&workspace)?,
         Task::Footprint => footprint::run(&workspace)?,
         Task::Bench { devices } => bench::run(&workspace, devices)?,

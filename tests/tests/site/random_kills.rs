@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::{Duration, Instant};
 
-use opencpm_tests::{Scheme, Site};
+use opencpm_tests::{Dice, Scheme, Site};
 
 use crate::truth::Said;
 
@@ -19,18 +19,6 @@ const LATEST_MICROS: u64 = 500_000;
 /// On an idle one it is over much sooner: the latest moment is halved up to so many times.
 const HALVES: u64 = 7;
 
-/// A small generator of its own (xorshift64), so that a seed repeats a run's choices.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides
-    }
-}
-
 /// Who dies in a round, and when.
 #[derive(Clone, Copy, Debug)]
 struct Strike {
@@ -43,7 +31,7 @@ impl Strike {
     fn choose(dice: &mut Dice, machines: usize) -> Self {
         let latest = LATEST_MICROS >> dice.roll(HALVES);
         let after = Duration::from_micros(dice.roll(latest));
-        let agent = dice.roll(machines as u64) as usize;
+        let agent = dice.below(machines);
         match dice.roll(3) {
             0 => Self { after, server: true, agent: None },
             1 => Self { after, server: false, agent: Some(agent) },
@@ -62,9 +50,9 @@ struct History {
 #[test]
 fn whoever_is_killed_at_whatever_moment_no_task_is_lost_and_no_answer_is_untrue() {
     let seed = std::env::var(SEED).ok().and_then(|seed| seed.parse().ok());
-    let seed = seed.unwrap_or(u64::from(std::process::id()) << 16 | 1);
+    let seed = seed.unwrap_or(u64::from(std::process::id()));
     println!("{SEED}={seed}");
-    let mut dice = Dice(seed);
+    let mut dice = Dice::new(seed);
     let mut site = Site::start(&[Scheme::Yescrypt, Scheme::Sha512, Scheme::Yescrypt]);
     let mut history = History::default();
     for round in 0..ROUNDS {

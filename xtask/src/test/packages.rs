@@ -23,7 +23,7 @@ enum Sign {
     Modules(&'static str),
 }
 
-const PACKAGES: [Package; 13] = [
+const PACKAGES: [Package; 14] = [
     // Builds the fuzzer's own part.
     Package { name: "g++", shown_by: Sign::Program("c++") },
     // The new password is tried at a real login.
@@ -44,6 +44,8 @@ const PACKAGES: [Package; 13] = [
     Package { name: "postgresql", shown_by: Sign::Program("pg_lsclusters") },
     Package { name: "rabbitmq-server", shown_by: Sign::Program("rabbitmq-server") },
     Package { name: "haproxy", shown_by: Sign::Program("haproxy") },
+    // Moves the clock of one node.
+    Package { name: "faketime", shown_by: Sign::Program("faketime") },
 ];
 
 /// Installs what is missing as root on a Debian system, else names it and goes on: the tests that
