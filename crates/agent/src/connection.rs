@@ -214,7 +214,8 @@ fn is_timeout(error: &tungstenite::Error) -> bool {
     matches!(error, tungstenite::Error::Io(io) if io.kind() == ErrorKind::WouldBlock)
 }
 
-fn after(clock: &dyn Clock, span: Span) -> Span {
+/// So long from now, as time since boot.
+pub(crate) fn after(clock: &dyn Clock, span: Span) -> Span {
     Span::from_micros(clock.since_boot().as_micros().saturating_add(span.as_micros()))
 }
 

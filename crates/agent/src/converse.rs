@@ -10,7 +10,7 @@ use opencpm_protocol::statement::TrustStatement;
 use opencpm_protocol::tls::TlsError;
 
 use crate::clock::Clock;
-use crate::connection::{Connection, ConnectionError, Incoming};
+use crate::connection::{Connection, ConnectionError, Incoming, after};
 use crate::state::StateError;
 
 /// Who speaks: a device, or a machine that wants to become one.
@@ -56,65 +56,116 @@ pub enum EndError {
 
 /// Converses until the end. Nothing but the end of an enrolment is no error.
 pub(crate) fn converse(
-    mut connection: Connection<'_>,
+    connection: Connection<'_>,
     pinned: Pinned,
     clock: &dyn Clock,
     party: &mut dyn Party,
 ) -> Result<(), EndError> {
-    let mut trusted = false;
-    let ended = turns(&mut connection, &mut trusted, pinned, clock, party);
-    // Whoever was not trusted does not even hear a farewell.
-    if trusted {
-        connection.close();
-    }
+    let mut talk = Talk::open(connection, pinned, clock);
+    let ended = loop {
+        match talk.turn(party, None) {
+            Ok(Turn::Done) => {}
+            Ok(Turn::Enrolled) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    talk.close();
     ended
 }
 
-fn turns(
-    connection: &mut Connection<'_>,
-    trusted: &mut bool,
-    pinned: Pinned,
-    clock: &dyn Clock,
-    party: &mut dyn Party,
-) -> Result<(), EndError> {
-    // The conversation measures time; a clock that jumps must not end it.
-    let now = || Timestamp::from_micros(clock.since_boot().as_micros());
-    let mut conversation = AgentConversation::open(pinned, now());
-    loop {
-        let due = Span::from_micros(conversation.due().as_micros());
-        let incoming = connection.receive(due, *trusted)?;
-        let (mut next, steps) = match &incoming {
-            Incoming::Frame(frame) => conversation.handle(AgentEvent::Frame(frame), now()),
-            Incoming::Ping => conversation.handle(AgentEvent::Ping, now()),
-            Incoming::Nothing => conversation.handle(AgentEvent::Tick, now()),
+/// A conversation on its connection.
+pub(crate) struct Talk<'c> {
+    connection: Connection<'c>,
+    clock: &'c dyn Clock,
+    /// Never absent between two calls.
+    conversation: Option<AgentConversation>,
+    trusted: bool,
+}
+
+/// What became of a turn.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// What came was dealt with.
+    Done,
+    /// The machine is a device now, and everything is said.
+    Enrolled,
+}
+
+impl<'c> Talk<'c> {
+    /// Nothing was heard yet.
+    pub(crate) fn open(connection: Connection<'c>, pinned: Pinned, clock: &'c dyn Clock) -> Self {
+        // The conversation measures time; a clock that jumps must not end it.
+        let now = Timestamp::from_micros(clock.since_boot().as_micros());
+        let conversation = Some(AgentConversation::open(pinned, now));
+        Self { connection, clock, conversation, trusted: false }
+    }
+
+    /// True once the server has said welcome.
+    pub(crate) fn is_live(&self) -> bool {
+        self.conversation.as_ref().is_some_and(AgentConversation::is_live)
+    }
+
+    /// Waits for what comes next, `patience` at most where it is given, and does what follows.
+    pub(crate) fn turn(
+        &mut self,
+        party: &mut dyn Party,
+        patience: Option<Span>,
+    ) -> Result<Turn, EndError> {
+        let incoming = self.connection.receive(self.until(patience), self.trusted)?;
+        let steps = match &incoming {
+            Incoming::Frame(frame) => self.tell(AgentEvent::Frame(frame)),
+            Incoming::Ping => self.tell(AgentEvent::Ping),
+            Incoming::Nothing => self.tell(AgentEvent::Tick),
             Incoming::Closed => return Err(EndError::Closed),
         };
+        if self.perform(steps, party)? == Turn::Enrolled {
+            return Ok(Turn::Enrolled);
+        }
+        if !self.is_live() {
+            return Ok(Turn::Done);
+        }
+        let steps = party.rest().into_iter().flat_map(|event| self.tell(event)).collect();
+        self.perform(steps, party)
+    }
+
+    /// Says that it ends here. Whoever was not trusted does not even hear that.
+    pub(crate) fn close(self) {
+        if self.trusted {
+            self.connection.close();
+        }
+    }
+
+    /// Time since boot.
+    fn until(&self, patience: Option<Span>) -> Span {
+        let due = self.conversation.as_ref().map_or(Timestamp::default(), AgentConversation::due);
+        let due = Span::from_micros(due.as_micros());
+        match patience {
+            Some(patience) => due.min(after(self.clock, patience)),
+            None => due,
+        }
+    }
+
+    fn tell(&mut self, event: AgentEvent<'_>) -> Vec<AgentStep> {
+        let Some(conversation) = self.conversation.take() else { return Vec::new() };
+        let now = Timestamp::from_micros(self.clock.since_boot().as_micros());
+        let (conversation, steps) = conversation.handle(event, now);
+        self.conversation = Some(conversation);
+        steps
+    }
+
+    fn perform(&mut self, steps: Vec<AgentStep>, party: &mut dyn Party) -> Result<Turn, EndError> {
         let mut steps = VecDeque::from(steps);
-        let mut rested = false;
-        loop {
-            while let Some(step) = steps.pop_front() {
-                let enrolled = matches!(step, AgentStep::Enrolled(_));
-                for event in take(step, connection, party)? {
-                    *trusted |= matches!(event, AgentEvent::Trusted);
-                    let (after, more) = next.handle(event, now());
-                    next = after;
-                    steps.extend(more);
-                }
-                if enrolled {
-                    return Ok(());
-                }
+        while let Some(step) = steps.pop_front() {
+            let enrolled = matches!(step, AgentStep::Enrolled(_));
+            for event in take(step, &mut self.connection, party)? {
+                self.trusted |= matches!(event, AgentEvent::Trusted);
+                steps.extend(self.tell(event));
             }
-            if rested || !next.is_live() {
-                break;
-            }
-            rested = true;
-            for event in party.rest() {
-                let (after, more) = next.handle(event, now());
-                next = after;
-                steps.extend(more);
+            if enrolled {
+                return Ok(Turn::Enrolled);
             }
         }
-        conversation = next;
+        Ok(Turn::Done)
     }
 }
 

@@ -42,29 +42,48 @@ pub fn run(agent: &mut Agent<'_>) {
     }
 }
 
-/// Tries the gateways in random order until one welcomed the device, and last the addresses where
-/// it enrolled: a list of gateways that cannot be reached from here must not strand the machine.
-/// The last session's end.
+/// Tries the gateways until one welcomed the device. The last session's end.
 fn round(agent: &mut Agent<'_>) -> Option<Ended> {
-    let mut gateways = agent.state.identity.gateways.clone();
-    shuffle(&mut gateways, agent.surroundings.rng);
-    let others = agent.state.identity.addresses.iter().filter(|a| !gateways.contains(a)).cloned();
-    let others: Vec<_> = others.collect();
     let mut last = None;
-    for gateway in gateways.into_iter().chain(others) {
-        let Ok(address) = gateway.parse::<Address>() else {
-            tracing::error!(gateway, "not an address; skipped");
-            continue;
-        };
-        let ended = session(agent, &address);
+    for gateway in agent.gateways() {
+        let ended = session(agent, &gateway);
         let welcomed = ended.lived.is_some();
-        tracing::warn!(gateway, welcomed, why = &ended.why as &dyn Error, "disconnected");
+        let why = &ended.why as &dyn Error;
+        tracing::warn!(gateway = %ended.gateway, welcomed, why, "disconnected");
         last = Some(ended);
         if welcomed {
             break;
         }
     }
     last
+}
+
+impl Agent<'_> {
+    /// The gateways in random order, and last the addresses where it enrolled: a list of gateways
+    /// that cannot be reached from here must not strand the machine.
+    fn gateways(&mut self) -> Vec<Address> {
+        let identity = &self.state.identity;
+        let mut gateways = identity.gateways.clone();
+        shuffle(&mut gateways, self.surroundings.rng);
+        let others = identity.addresses.iter().filter(|a| !gateways.contains(a)).cloned();
+        let others: Vec<_> = others.collect();
+        let parse = |text: String| match text.parse() {
+            Ok(address) => Some(address),
+            Err(_) => {
+                tracing::error!(gateway = text, "not an address; skipped");
+                None
+            }
+        };
+        gateways.into_iter().chain(others).filter_map(parse).collect()
+    }
+
+    /// Where to move from this gateway. Its own address comes last: others may be behind it, too.
+    pub(crate) fn elsewhere(&mut self, gateway: &Address) -> Vec<Address> {
+        let (here, mut others): (Vec<_>, Vec<_>) =
+            self.gateways().into_iter().partition(|address| address == gateway);
+        others.extend(here);
+        others
+    }
 }
 
 /// What a session's end says of the next one.
@@ -111,7 +130,12 @@ mod tests {
         let goodbye =
             |why| EndError::Goodbye(Goodbye { why: why as u16, text: String::new(), wait: 0 });
         let why = farewell.map_or(EndError::Closed, goodbye);
-        signs(&Ended { lived: lived.map(Span::from_secs), useful, why })
+        signs(&Ended {
+            gateway: "a:1".parse().unwrap(),
+            lived: lived.map(Span::from_secs),
+            useful,
+            why,
+        })
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! A device on one connection to a gateway.
+//! A device and its connection to a gateway; two of them while it moves.
 
+use std::collections::VecDeque;
 use std::error::Error;
 
 use opencpm_domain::{Generation, Span, Timestamp};
@@ -9,15 +10,17 @@ use opencpm_protocol::sign::Signed;
 use opencpm_protocol::statement::TrustStatement;
 
 use crate::address::{Address, usable};
-use crate::agent::Agent;
+use crate::agent::{Agent, Surroundings};
 use crate::clock::SKEW;
 use crate::connection::Connection;
-use crate::converse::{EndError, Party, converse};
+use crate::converse::{EndError, Party, Talk};
 use crate::machine::Machine;
 
 /// How a session went.
 #[derive(Debug)]
 pub struct Ended {
+    /// The gateway on whose connection it ended.
+    pub gateway: Address,
     /// How long it was live; `None` where the server never said welcome.
     pub lived: Option<Span>,
     /// True where the server said more than welcome: it gave a job, or acknowledged something.
@@ -26,32 +29,89 @@ pub struct Ended {
     pub why: EndError,
 }
 
-/// Connects to a gateway and serves until the connection ends.
+/// Before an address is tried, what came on the connection meanwhile is dealt with.
+const GLANCE: Span = Span::from_micros(10_000);
+
+/// Connects to a gateway and serves, there and wherever the gateways ask it to move, until the
+/// connection ends.
 pub fn session(agent: &mut Agent<'_>, address: &Address) -> Ended {
-    let clock = agent.surroundings.clock;
-    let opened =
-        Connection::open(address, &agent.surroundings.resolver, clock, agent.surroundings.rng);
-    let connection = match opened {
-        Ok(connection) => connection,
-        Err(error) => return Ended { lived: None, useful: false, why: error.into() },
+    let mut device = Device {
+        agent,
+        gateway: address.clone(),
+        welcomed: None,
+        useful: false,
+        moves: VecDeque::new(),
     };
-    let pinned = Pinned {
-        root: agent.state.identity.root,
-        deployment: agent.state.identity.deployment,
-        generation: agent.state.trust().map(|trust| trust.generation),
+    let why = match device.dial(address) {
+        Ok(talk) => device.serve(talk),
+        Err(error) => error,
     };
-    let mut device = Device { agent, welcomed: None, useful: false };
-    let ended = converse(connection, pinned, clock, &mut device);
-    let now = clock.since_boot().as_micros();
+    let now = device.agent.surroundings.clock.since_boot().as_micros();
     let lived = device.welcomed.map(|at| Span::from_micros(now.saturating_sub(at.as_micros())));
-    Ended { lived, useful: device.useful, why: ended.err().unwrap_or(EndError::Closed) }
+    Ended { gateway: device.gateway, lived, useful: device.useful, why }
 }
 
 struct Device<'a, 's> {
     agent: &'a mut Agent<'s>,
+    gateway: Address,
     /// Time since boot.
     welcomed: Option<Span>,
     useful: bool,
+    /// Where to go, once the gateway has asked for it.
+    moves: VecDeque<Address>,
+}
+
+impl<'s> Device<'_, 's> {
+    /// A connection on which nothing was said yet.
+    fn dial(&mut self, address: &Address) -> Result<Talk<'s>, EndError> {
+        let Surroundings { clock, rng, resolver, .. } = &mut self.agent.surroundings;
+        let clock = *clock;
+        let connection = Connection::open(address, resolver, clock, *rng)?;
+        let pinned = Pinned {
+            root: self.agent.state.identity.root,
+            deployment: self.agent.state.identity.deployment,
+            generation: self.agent.state.trust().map(|trust| trust.generation),
+        };
+        Ok(Talk::open(connection, pinned, clock))
+    }
+
+    fn serve(&mut self, mut talk: Talk<'s>) -> EndError {
+        loop {
+            let patience = if self.moves.is_empty() { None } else { Some(GLANCE) };
+            if let Err(why) = talk.turn(self, patience) {
+                talk.close();
+                return why;
+            }
+            let Some(next) = self.moves.pop_front() else { continue };
+            match self.arrive(&next) {
+                Ok(there) => {
+                    tracing::info!(from = %self.gateway, to = %next, "moved to another gateway");
+                    // What was on its way here comes again there.
+                    std::mem::replace(&mut talk, there).close();
+                    self.gateway = next;
+                    self.moves.clear();
+                }
+                Err(error) => {
+                    let error = &error as &dyn Error;
+                    tracing::info!(gateway = %next, error, "cannot move there");
+                }
+            }
+        }
+    }
+
+    /// A second connection, on which the device is welcome.
+    fn arrive(&mut self, address: &Address) -> Result<Talk<'s>, EndError> {
+        let here = self.welcomed;
+        let mut there = self.dial(address)?;
+        while !there.is_live() {
+            if let Err(error) = there.turn(self, None) {
+                there.close();
+                self.welcomed = here;
+                return Err(error);
+            }
+        }
+        Ok(there)
+    }
 }
 
 impl Party for Device<'_, '_> {
@@ -79,6 +139,10 @@ impl Party for Device<'_, '_> {
             AgentStep::Job(frame) => {
                 let report = self.agent.job(&frame);
                 report.map(|report| AgentEvent::Report(Box::new(report))).into_iter().collect()
+            }
+            AgentStep::Move => {
+                self.moves = self.agent.elsewhere(&self.gateway).into();
+                Vec::new()
             }
             AgentStep::ReportsKept(jobs) => {
                 #[cfg(feature = "fault-points")]

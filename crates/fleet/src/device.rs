@@ -18,6 +18,7 @@ use opencpm_protocol::report::{Report, SealingCertificate};
 use opencpm_protocol::sign::Signed;
 use opencpm_protocol::statement::TrustStatement;
 use opencpm_protocol::token::EnrolmentToken;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 use zeroize::Zeroizing;
 
@@ -74,6 +75,10 @@ pub(crate) struct Device {
     pub(crate) site: Arc<Site>,
     /// How its last connection went.
     pub(crate) standing: Standing,
+    /// Its gateway asked it to move.
+    pub(crate) wants_to_move: bool,
+    /// It was welcomed, or asked to move.
+    pub(crate) news: Arc<Notify>,
     number: u32,
     fault: Option<Fault>,
     key: SigningKey,
@@ -134,6 +139,8 @@ impl Device {
             key: site.seed.identity(number),
             site,
             standing: Standing::Unheard,
+            wants_to_move: false,
+            news: Arc::default(),
             number,
             fault,
             identity: None,
@@ -148,6 +155,7 @@ impl Device {
     /// Opens a connection, with this.
     pub(crate) fn dial(&mut self) -> Pinned {
         self.standing = Standing::Unheard;
+        self.wants_to_move = false;
         Pinned {
             root: self.site.root,
             deployment: self.site.deployment,
@@ -187,6 +195,11 @@ impl Device {
                 let error = &breach as &dyn std::error::Error;
                 tracing::warn!(device = self.number, error, "the gateway broke the protocol");
                 vec![Act::HangUp]
+            }
+            AgentStep::Move => {
+                self.wants_to_move = true;
+                self.news.notify_one();
+                Vec::new()
             }
             AgentStep::Send(_) | AgentStep::SealingKeyKept(_) => Vec::new(),
         }
@@ -233,6 +246,7 @@ impl Device {
             let _ = self.site.arrivals.send((self.number, identity.instance.clone()));
         }
         self.standing = Standing::Welcome;
+        self.news.notify_one();
         match (self.owed(), self.fault) {
             (owed, Some(Fault::Late(after))) if !owed.is_empty() => vec![Act::Owe(after)],
             (owed, _) => owed.into_iter().map(Act::Say).collect(),

@@ -1,9 +1,11 @@
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use opencpm_domain::{InstanceId, Timestamp};
 use opencpm_protocol::message::Farewell;
 use opencpm_protocol::token::EnrolmentToken;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
@@ -110,7 +112,7 @@ async fn live<D, F>(
     site: Arc<Site>,
     number: u32,
     fault: Option<Fault>,
-    dial: D,
+    mut dial: D,
 ) -> Result<(), FleetError>
 where
     D: Fn(Wire) -> F,
@@ -119,7 +121,7 @@ where
     let device = Arc::new(Mutex::new(Device::new(site, number, fault)));
     let mut pause = FIRST_PAUSE;
     loop {
-        dial(Wire::new(Arc::clone(&device))).await;
+        stay(&device, &mut dial).await;
         let standing = lock(&device).standing;
         match standing {
             Standing::Gone => return Ok(()),
@@ -129,6 +131,52 @@ where
             Standing::Enrolled => continue,
             Standing::Welcome => pause = FIRST_PAUSE,
             Standing::Unheard | Standing::Dismissed(_) => {}
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LAST_PAUSE);
+    }
+}
+
+/// Holds a connection until it ends. Where its gateway asks the device to move, the next one takes
+/// its place once the device is welcome there.
+async fn stay<D, F>(device: &Arc<Mutex<Device>>, dial: &mut D)
+where
+    D: Fn(Wire) -> F,
+    F: Future<Output = ()>,
+{
+    let news = Arc::clone(&lock(device).news);
+    let mut here = Box::pin(dial(Wire::new(Arc::clone(device))));
+    loop {
+        tokio::select! {
+            () = &mut here => return,
+            () = news.notified() => {}
+        }
+        if lock(device).wants_to_move {
+            tokio::select! {
+                () = &mut here => return,
+                there = move_on(device, dial, &news) => here = there,
+            }
+        }
+    }
+}
+
+/// The connection on which the device is welcome next, however often it has to ask.
+async fn move_on<D, F>(device: &Arc<Mutex<Device>>, dial: &mut D, news: &Notify) -> Pin<Box<F>>
+where
+    D: Fn(Wire) -> F,
+    F: Future<Output = ()>,
+{
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let mut there = Box::pin(dial(Wire::new(Arc::clone(device))));
+        loop {
+            tokio::select! {
+                () = &mut there => break,
+                () = news.notified() => {}
+            }
+            if lock(device).standing == Standing::Welcome {
+                return there;
+            }
         }
         sleep(pause).await;
         pause = (pause * 2).min(LAST_PAUSE);

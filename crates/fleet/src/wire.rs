@@ -143,7 +143,7 @@ impl Sink<Message> for Wire {
     }
 }
 
-/// Only one of the device's connections is there at a time, so nobody waits here.
+/// A device has two connections while it moves, and both in one task: nobody waits here.
 pub(crate) fn lock(device: &Mutex<Device>) -> MutexGuard<'_, Device> {
     device.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -209,9 +209,7 @@ async fn run(
 ) {
     let listening = tokio::spawn(listening);
     let Shared { config, operations, shutdown, .. } = &*shared;
-    while let Some((id, taken)) =
-        shutdown.run_until_cancelled(lease::take(&**operations, config)).await
-    {
+    while let Some((id, taken)) = shutdown.run_until_cancelled(lease::take(&**operations)).await {
         tracing::info!(gateway = %id, "holds a lease");
         let mut running = RunningTerm::start(id, taken, config, operations);
         announce.send_replace(Some(Arc::clone(&running.term)));
@@ -219,7 +217,7 @@ async fn run(
         announce.send_replace(None);
         match lost {
             Some(()) => running.abandon(config.drain).await,
-            None => running.drain(config.drain).await,
+            None => running.drain(config).await,
         }
     }
     shared.end(listening).await;

@@ -1,21 +1,25 @@
 //! The lease: who holds it may record and deliver, and its devices are alive.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use opencpm_domain::GatewayId;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-use crate::config::Config;
 use crate::operations::Operations;
 use crate::term::Term;
 
+/// From one request for a lease to the next, in tenths of its length: room for two that fail.
+const RENEWAL: u32 = 3;
+
 /// Takes a lease under a new id, as long as it takes. Returns the id and when it was asked for:
 /// from then on the lease is counted, never from the answer.
-pub(crate) async fn take(operations: &dyn Operations, config: &Config) -> (GatewayId, Instant) {
+pub(crate) async fn take(operations: &dyn Operations) -> (GatewayId, Instant) {
+    let lease = operations.lease();
     loop {
         let [a, _] = halves(operations.random());
         let (id, asked) = (GatewayId::from_bytes(a), Instant::now());
-        match timeout_at(asked + config.lease, operations.renew_lease(id)).await {
+        match timeout_at(asked + lease, operations.renew_lease(id)).await {
             Ok(Ok(true)) => return (id, asked),
             Ok(Ok(false)) => tracing::warn!("the store gives no lease"),
             Ok(Err(error)) => {
@@ -26,27 +30,28 @@ pub(crate) async fn take(operations: &dyn Operations, config: &Config) -> (Gatew
             }
             Err(_) => tracing::warn!("the store does not answer"),
         }
-        sleep(config.renewal).await;
+        sleep(renewal(lease).min(LONGEST_PAUSE)).await;
     }
 }
 
+/// Agents wait at the door meanwhile.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
+
 /// Renews the lease until it is lost; then the term is over. Judged by the monotonic clock and
-/// from the last request that succeeded: so the process stops before the store thinks it has.
-pub(crate) async fn keep(
-    term: Arc<Term>,
-    operations: Arc<dyn Operations>,
-    config: Config,
-    taken: Instant,
-) {
-    let mut valid_until = taken + config.lease;
-    let mut pause = config.renewal;
+/// from the last request that succeeded: so the process stops before the store thinks it has. An
+/// answer that comes after that is not believed, whatever it says.
+pub(crate) async fn keep(term: Arc<Term>, operations: Arc<dyn Operations>, taken: Instant) {
+    let lease = operations.lease();
+    let mut valid_until = taken + lease;
+    let mut next = taken + renewal(lease);
     loop {
-        sleep(pause.min(valid_until.saturating_duration_since(Instant::now()))).await;
+        sleep_until(next.min(valid_until)).await;
         let asked = Instant::now();
         match timeout_at(valid_until, operations.renew_lease(term.id)).await {
-            Ok(Ok(true)) => (valid_until, pause) = (asked + config.lease, config.renewal),
+            // After a slow answer the next request is due at once.
+            Ok(Ok(true)) => (valid_until, next) = (asked + lease, asked + renewal(lease)),
             Ok(Err(error)) if asked < valid_until => {
-                pause = config.renewal / 4;
+                next = Instant::now() + renewal(lease) / 4;
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "the lease was not renewed"
@@ -57,6 +62,10 @@ pub(crate) async fn keep(
     }
     tracing::warn!(gateway = %term.id, "the lease has ended");
     term.over.cancel();
+}
+
+fn renewal(lease: Duration) -> Duration {
+    lease * RENEWAL / 10
 }
 
 fn halves(bytes: [u8; 32]) -> [[u8; 16]; 2] {

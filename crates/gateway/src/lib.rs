@@ -3,7 +3,8 @@
 //! | file | what |
 //! | --- | --- |
 //! | `gateway` | starts it all; one term after the other |
-//! | `term` | from taking a lease under a new id until it ends; drain |
+//! | `term` | from taking a lease under a new id until it ends |
+//! | `drain` | how a term ends, in good order or not |
 //! | `lease` | takes and renews it |
 //! | `listener` | TLS, upgrade, bounds for whoever has proved nothing |
 //! | `session` | one connection: drives the protocol's conversation over a stream and sink |
@@ -16,6 +17,7 @@
 
 mod clerk;
 mod config;
+mod drain;
 mod gateway;
 mod lease;
 mod line;

@@ -17,6 +17,8 @@ pub(crate) enum Command {
     Deliver(Box<JobFrame>),
     /// A report or a sealing key was dealt with; `None` when there is nothing to acknowledge.
     Settled(Option<Kept>),
+    /// Ask the device to move to another gateway.
+    Move,
     /// Say goodbye.
     Dismiss(Farewell),
 }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use async_trait::async_trait;
 use opencpm_domain::{DeploymentId, GatewayId, Generation, InstanceId, JobId, Timestamp};
 use opencpm_operations::connect::{Arrival, Bound, Candidate};
@@ -24,6 +26,9 @@ pub trait Operations: Send + Sync + 'static {
 
     /// Which installation this is.
     fn deployment(&self) -> DeploymentId;
+
+    /// How long a lease lasts, counted from the request for it.
+    fn lease(&self) -> Duration;
 
     /// The first frame of every connection.
     fn statement(&self) -> Signed<TrustStatement>;

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use opencpm_domain::{DeploymentId, GatewayId, Generation, InstanceId, JobId, Timestamp};
@@ -36,6 +37,10 @@ impl Operations for Roles {
 
     fn deployment(&self) -> DeploymentId {
         self.gateway.trust.now().deployment()
+    }
+
+    fn lease(&self) -> Duration {
+        Duration::from_micros(self.gateway.lease.as_micros())
     }
 
     fn statement(&self) -> Signed<TrustStatement> {

@@ -236,6 +236,7 @@ impl<T: Transport> Desk<T> {
                 ServerEvent::Bound(*welcome)
             }
             Command::Deliver(frame) => ServerEvent::Deliver(frame),
+            Command::Move => ServerEvent::Move,
             Command::Dismiss(farewell) => self.dismiss(farewell),
             Command::Settled(kept) => {
                 self.unsettled = self.unsettled.saturating_sub(1);

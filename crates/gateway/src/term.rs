@@ -11,7 +11,7 @@ use opencpm_operations::record_sealing_keys::NewSealingKey;
 use opencpm_protocol::message::Farewell;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -20,9 +20,6 @@ use crate::config::Config;
 use crate::line::{Command, Line};
 use crate::operations::Operations;
 use crate::registry::Registry;
-
-/// Farewells to all go out in so many waves, and so do the calls that unbind.
-const WAVES: usize = 20;
 
 /// What sessions reach for. The channels have no bound of their own: each session asks for one
 /// bind, and for few records at a time.
@@ -41,6 +38,8 @@ pub(crate) struct Term {
     pub(crate) over: CancellationToken,
     /// Nobody is taken in any more.
     pub(crate) draining: CancellationToken,
+    /// Everybody is sent away. Who ends now stays bound until it is bound elsewhere.
+    pub(crate) leaving: CancellationToken,
     /// Ends every session without a word. Each has a child of it.
     pub(crate) cut: CancellationToken,
     pub(crate) sessions: TaskTracker,
@@ -60,6 +59,7 @@ impl Term {
             arrivals: unbounded_channel().0,
             over: CancellationToken::new(),
             draining: CancellationToken::new(),
+            leaving: CancellationToken::new(),
             cut: CancellationToken::new(),
             sessions: TaskTracker::new(),
         }
@@ -103,7 +103,8 @@ pub(crate) struct Sent<T> {
     pub(crate) what: T,
 }
 
-/// A device's place at this gateway. Dropping it unbinds the connection, whatever ended it.
+/// A device's place at this gateway. Dropping it unbinds the connection, whatever ended it, until
+/// the gateway itself leaves.
 pub(crate) struct Seat {
     pub(crate) term: Arc<Term>,
     pub(crate) instance: InstanceId,
@@ -113,6 +114,9 @@ pub(crate) struct Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.term.registry.remove(&self.instance, self.epoch);
+        if self.term.leaving.is_cancelled() {
+            return;
+        }
         // Fails only when the term is over, and then the lease tells that nobody is bound.
         let _ = self.term.unbinds.send((self.instance.clone(), self.epoch));
     }
@@ -121,15 +125,15 @@ impl Drop for Seat {
 /// A running term and those who work for it.
 pub(crate) struct RunningTerm {
     pub(crate) term: Arc<Term>,
-    operations: Arc<dyn Operations>,
+    pub(crate) operations: Arc<dyn Operations>,
     /// Bind, record and deliver.
-    clerks: JoinSet<()>,
-    stop: CancellationToken,
+    pub(crate) clerks: JoinSet<()>,
+    pub(crate) stop: CancellationToken,
     /// Unbinds: works until the others are done.
-    usher: JoinSet<()>,
-    stop_usher: CancellationToken,
+    pub(crate) usher: JoinSet<()>,
+    pub(crate) stop_usher: CancellationToken,
     /// Renews the lease.
-    keeper: JoinSet<()>,
+    pub(crate) keeper: JoinSet<()>,
 }
 
 impl RunningTerm {
@@ -157,6 +161,7 @@ impl RunningTerm {
             arrivals,
             over: CancellationToken::new(),
             draining: CancellationToken::new(),
+            leaving: CancellationToken::new(),
             cut: CancellationToken::new(),
             sessions: TaskTracker::new(),
         });
@@ -175,7 +180,7 @@ impl RunningTerm {
         usher.spawn(clerk::unbind::run(t, o, b));
         let mut keeper = JoinSet::new();
         let (t, o) = with();
-        keeper.spawn(crate::lease::keep(t, o, config.clone(), taken));
+        keeper.spawn(crate::lease::keep(t, o, taken));
         let operations = Arc::clone(operations);
         Self { term, operations, clerks, stop, usher, stop_usher, keeper }
     }
@@ -189,56 +194,10 @@ impl RunningTerm {
             ended = self.keeper.join_next() => report(ended),
         }
     }
-
-    /// The process goes away in good order: says goodbye to everybody, over `spread`, records
-    /// what still comes in, unbinds, and ends the lease.
-    pub(crate) async fn drain(mut self, spread: Duration) {
-        self.term.draining.cancel();
-        let lines = self.term.registry.lines();
-        tracing::info!(connections = lines.len(), "draining");
-        for wave in lines.chunks(lines.len().div_ceil(WAVES).max(1)) {
-            wave.iter().for_each(|line| line.tell(Command::Dismiss(Farewell::Draining)));
-            sleep(spread / u32::try_from(WAVES).unwrap_or(u32::MAX)).await;
-        }
-        self.term.close_sessions(spread).await;
-        if timeout(spread, self.finish_clerks()).await.is_err() {
-            tracing::warn!("the store did not take the last records in time");
-        }
-        self.term.over.cancel();
-        self.abort().await;
-        match timeout(spread, self.operations.end_lease(self.term.id)).await {
-            Ok(Ok(())) => tracing::info!("drained"),
-            Ok(Err(error)) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the lease was not ended")
-            }
-            Err(_) => tracing::warn!("the lease was not ended in time"),
-        }
-    }
-
-    /// The lease ended: closes everybody and records nothing more.
-    pub(crate) async fn abandon(mut self, grace: Duration) {
-        self.term.over.cancel();
-        self.term.draining.cancel();
-        self.term.close_sessions(grace).await;
-        self.abort().await;
-    }
-
-    async fn finish_clerks(&mut self) {
-        self.stop.cancel();
-        join(&mut self.clerks).await;
-        self.stop_usher.cancel();
-        join(&mut self.usher).await;
-    }
-
-    async fn abort(&mut self) {
-        for tasks in [&mut self.clerks, &mut self.usher, &mut self.keeper] {
-            tasks.abort_all();
-            join(tasks).await;
-        }
-    }
 }
 
-async fn join(tasks: &mut JoinSet<()>) {
+/// Waits for all of them.
+pub(crate) async fn join(tasks: &mut JoinSet<()>) {
     while let Some(ended) = tasks.join_next().await {
         report(Some(ended));
     }

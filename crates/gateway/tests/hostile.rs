@@ -47,7 +47,8 @@ async fn others_are_served(world: &World) {
 fn hasty() -> Config {
     // Long enough for an honest handshake on a busy machine.
     let upgrade_limit = Duration::from_millis(1_500);
-    Config { upgrade_limit, drain: Duration::from_millis(500), ..Config::default() }
+    let (hand_over, drain) = (Duration::ZERO, Duration::from_millis(500));
+    Config { upgrade_limit, hand_over, drain, ..Config::default() }
 }
 
 /// Bytes that look random and are the same in each run.

@@ -1,5 +1,7 @@
 //! A device comes and goes: recognised by its identity key, bound to a connection, let go.
 
+use std::collections::HashMap;
+
 use opencpm_domain::{AppId, GatewayId, InstanceId};
 use opencpm_protocol::conversation::Recognised;
 use opencpm_protocol::message::{Farewell, Hello, Welcome};
@@ -97,8 +99,10 @@ pub async fn bind(
 ) -> Result<Vec<Bound>, StoreError> {
     let hellos = arrivals.iter().filter_map(|arrival| bind_row(&arrival.hello)).collect();
     let epochs = role.store.bind(gateway, hellos).await?;
+    // Of several arrivals of one device, the last one counts.
+    let latest: HashMap<_, _> = arrivals.iter().map(|a| (&a.hello.instance, a)).collect();
     let welcome = |(instance, epoch): (InstanceId, u64)| {
-        let arrival = arrivals.iter().rev().find(|a| a.hello.instance == instance)?;
+        let arrival = latest.get(&instance)?;
         let certificate = arrival.hello.sealing.read_unverified().ok()?;
         let welcome = Welcome {
             sealing_generation: certificate.generation,

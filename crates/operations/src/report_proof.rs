@@ -61,45 +61,54 @@ pub enum ProofError {
 /// not proven becomes a failure with reason `report_unverified`. One statement, whatever the
 /// number of rows.
 pub async fn prove_successes(role: &ApiRole, rows: Vec<JobRow>) -> Result<Vec<JobRow>, Refusal> {
+    let rows = role.cores.spread(rows, |row| {
+        let digest = is_success(&row).then(|| digest(&row));
+        (row, digest)
+    });
+    let rows = rows.await?;
     let mut known = role.proofs.known(&rows);
-    let unknown = rows.iter().filter(|row| is_success(row) && !known.contains_key(&row.job));
-    let keys = identity_keys(role, unknown.map(key_of).collect()).await?;
+    let unknown = rows.iter().filter(|(row, _)| is_success(row) && !known.contains_key(&row.job));
+    let keys = identity_keys(role, unknown.map(|(row, _)| key_of(row)).collect()).await?;
     let items: Vec<_> = rows
         .into_iter()
-        .map(|row| {
+        .map(|(row, digest)| {
             let (known, key) = (known.remove(&row.job), keys.get(&key_of(&row)).cloned());
-            (row, known, key)
+            (row, digest, known, key)
         })
         .collect();
     let checker = Checker::new(role);
-    let checked = role.cores.spread(items, move |(row, known, key)| {
-        let (is_new, proof) = match known {
-            _ if !is_success(&row) => return (row, None),
-            Some(advice) => (false, Ok(advice)),
-            None => (true, checker.check(&row, key.as_ref())),
+    let checked = role.cores.spread(items, move |(row, digest, known, key)| {
+        let proof = match (digest, known) {
+            (None, _) => None,
+            (Some(_), Some(advice)) => Some((None, Ok(advice))),
+            (Some(digest), None) => Some((Some(digest), checker.check(&row, key.as_ref()))),
         };
-        (row, Some((is_new, proof)))
+        (row, proof)
     });
-    Ok(checked.await?.into_iter().map(|(row, proof)| judged(role, row, proof)).collect())
+    Ok(told(role, checked.await?))
 }
 
-/// The row as it is told. A new proof is remembered.
-fn judged(
-    role: &ApiRole,
-    mut row: JobRow,
-    proof: Option<(bool, Result<Vec<Advice>, ProofError>)>,
-) -> JobRow {
-    match proof {
-        None => {}
-        Some((is_new, Ok(advice))) => {
-            if is_new {
-                role.proofs.remember(&row, advice.clone());
+/// A row, and the verdict on a success: what to remember where it is new, and the advice.
+type Checked = (JobRow, Option<(Option<[u8; 32]>, Result<Vec<Advice>, ProofError>)>);
+
+/// The rows as they are told. New proofs are remembered.
+fn told(role: &ApiRole, checked: Vec<Checked>) -> Vec<JobRow> {
+    let mut proven = Vec::new();
+    let tell = |(mut row, verdict): Checked| {
+        match verdict {
+            None => {}
+            Some((new, Ok(advice))) => {
+                let proof = |digest| Proof { row: digest, advice: advice.clone() };
+                proven.extend(new.map(|digest| (row.job, proof(digest))));
+                believe(&mut row, advice);
             }
-            believe(&mut row, advice);
+            Some((_, Err(error))) => disbelieve(&mut row, error),
         }
-        Some((_, Err(error))) => disbelieve(&mut row, error),
-    }
-    row
+        row
+    };
+    let rows = checked.into_iter().map(tell).collect();
+    role.proofs.remember(proven);
+    rows
 }
 
 /// The same for all rows of a task. Where devices were taken out of it, no success is believed:
@@ -215,21 +224,23 @@ fn disbelieve(row: &mut JobRow, error: ProofError) {
 
 impl Proofs {
     /// The advice of those successes whose rows are as they were when they were checked.
-    fn known(&self, rows: &[JobRow]) -> HashMap<JobId, Vec<Advice>> {
+    fn known(&self, rows: &[(JobRow, Option<[u8; 32]>)]) -> HashMap<JobId, Vec<Advice>> {
         let proofs = self.lock();
-        let proof = |row: &JobRow| {
-            let proof = proofs.get(&row.job).filter(|proof| proof.row == digest(row))?;
+        let proof = |(row, digest): &(JobRow, Option<[u8; 32]>)| {
+            let proof = proofs.get(&row.job).filter(|proof| Some(proof.row) == *digest)?;
             Some((row.job, proof.advice.clone()))
         };
-        rows.iter().filter(|row| is_success(row)).filter_map(proof).collect()
+        rows.iter().filter_map(proof).collect()
     }
 
-    fn remember(&self, row: &JobRow, advice: Vec<Advice>) {
+    fn remember(&self, proven: Vec<(JobId, Proof)>) {
         let mut known = self.lock();
-        if known.len() >= MOST_REMEMBERED {
-            known.clear();
+        for (job, proof) in proven {
+            if known.len() >= MOST_REMEMBERED {
+                known.clear();
+            }
+            known.insert(job, proof);
         }
-        known.insert(row.job, Proof { row: digest(row), advice });
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<JobId, Proof>> {

@@ -56,6 +56,8 @@ pub struct GatewayRole {
     pub trust: Arc<LiveTrust>,
     /// `host:port` of the gateways, told to agents.
     pub gateways: Vec<String>,
+    /// How long a lease lasts after each renewal; see [`lease`](crate::lease).
+    pub lease: Span,
 }
 
 /// What the operator chose.

@@ -57,6 +57,10 @@ pub enum ToAgent {
     /// A node's certificate; the server closes.
     #[n(8)]
     Certified(#[n(0)] Certified),
+    /// The gateway is going away. The agent connects to another one and leaves this one once it
+    /// is welcome there; until then, and where there is none, everything goes on here.
+    #[n(9)]
+    Move(#[n(0)] Move),
 }
 
 /// From the agent to the gateway.
@@ -300,6 +304,11 @@ pub struct SealingKeyKept {
     pub generation: Generation,
 }
 
+/// Go to another gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Move {}
+
 /// Why the server closes.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -369,7 +378,7 @@ impl ToAgent {
 
     /// Reads a frame; `None` for a message of a newer version.
     pub fn decode(frame: &[u8]) -> Result<Option<Self>, FrameError> {
-        decode(frame, 8)
+        decode(frame, 9)
     }
 }
 

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use opencpm_domain::{DeploymentId, GatewayId, Generation, InstanceId, JobId, Timestamp};
@@ -33,6 +34,10 @@ impl Operations for Door {
 
     fn deployment(&self) -> DeploymentId {
         self.roles.deployment()
+    }
+
+    fn lease(&self) -> Duration {
+        self.roles.lease()
     }
 
     fn statement(&self) -> Signed<TrustStatement> {

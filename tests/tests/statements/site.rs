@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opencpm_api::{Edge, Listener};
-use opencpm_domain::{AppId, DeploymentId, TaskId, TaskStatus, Timestamp, Uin};
+use opencpm_domain::{AppId, DeploymentId, Span, TaskId, TaskStatus, Timestamp, Uin};
 use opencpm_fleet::{Fleet, Plan, Seed};
 use opencpm_gateway::{Config, Connector, Gateway, Roles};
 use opencpm_operations::administer::MadeKey;
@@ -236,6 +236,7 @@ impl Parts {
             random: Arc::clone(&self.random),
             trust: Arc::clone(&self.trust),
             gateways: Vec::new(),
+            lease: Span::from_secs(86_400),
         }
     }
 }
@@ -249,10 +250,9 @@ async fn start_gateway(
 ) -> Gateway {
     let day = Duration::from_secs(86_400);
     let config = Config {
-        lease: day,
-        renewal: day,
         sweep: day,
         redelivery: day,
+        hand_over: Duration::ZERO,
         drain: Duration::from_millis(20),
         ..Config::default()
     };

@@ -1,7 +1,7 @@
 //! One connection of a gateway, on a thread of its own: the real conversation, and a script.
 
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -33,6 +33,10 @@ pub(crate) struct Script {
     /// It closes after so many reports.
     pub(crate) reports: usize,
     pub(crate) acknowledge: bool,
+    /// After so many reports it asks the agent to move.
+    pub(crate) moves: Option<usize>,
+    /// Is told each welcome, and each time that an agent left.
+    pub(crate) journal: Arc<Mutex<Vec<String>>>,
     /// It waits for a new sealing key before it closes.
     pub(crate) new_key: bool,
     pub(crate) enrolment: Enrolment,
@@ -66,6 +70,7 @@ pub(crate) fn serve(listener: &TcpListener, script: Script) -> JoinHandle<Seen> 
     let listener = listener.try_clone().unwrap();
     thread::spawn(move || {
         let (tcp, _) = listener.accept().unwrap();
+        drop(listener);
         tcp.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let tls = ServerConnection::new(script.tls.clone()).unwrap();
         let mut seen = Seen::default();
@@ -103,7 +108,7 @@ impl Session<'_> {
                 steps.extend(more);
             }
             if steps.is_empty() {
-                let Ok(message) = self.socket.read() else { return };
+                let Ok(message) = self.socket.read() else { return self.note("left") };
                 self.seen.frames += 1;
                 let Message::Binary(frame) = message else { continue };
                 let (next, more) = conversation.handle(ServerEvent::Frame(&frame), now());
@@ -156,13 +161,25 @@ impl Session<'_> {
             account: AppId::new(1).unwrap(),
             gateways: self.script.gateways.clone(),
         };
+        self.note("welcome");
         let mut events = vec![ServerEvent::Bound(welcome)];
+        events.extend(self.moves());
         let jobs = self.script.jobs.iter().cloned();
         events.extend(jobs.map(|job| ServerEvent::Deliver(Box::new(job))));
-        if self.script.reports == 0 && !self.script.new_key {
+        let waits = self.script.moves.is_some() || self.script.new_key;
+        if self.script.reports == 0 && !waits {
             events.push(ServerEvent::Dismiss(Farewell::Draining));
         }
         events
+    }
+
+    fn moves(&self) -> Option<ServerEvent<'static>> {
+        (self.script.moves == Some(self.seen.reports.len())).then_some(ServerEvent::Move)
+    }
+
+    fn note(&self, what: &str) {
+        let at = self.socket.get_ref().sock.local_addr().unwrap();
+        self.script.journal.lock().unwrap().push(format!("{what} {}", at.port()));
     }
 
     fn enrolled(&self) -> Enrolled {
@@ -187,6 +204,7 @@ impl Session<'_> {
         if self.script.acknowledge {
             events.push(ServerEvent::ReportsKept(vec![job]));
         }
+        events.extend(self.moves());
         if self.seen.reports.len() == self.script.reports {
             events.push(ServerEvent::Dismiss(Farewell::Draining));
         }

@@ -123,6 +123,8 @@ impl Machine {
             jobs: Vec::new(),
             reports: 0,
             acknowledge: true,
+            moves: None,
+            journal: Default::default(),
             new_key: false,
             enrolment: Enrolment::Accept,
             generation: state_generation,

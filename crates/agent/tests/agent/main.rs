@@ -9,4 +9,5 @@ mod enrolment;
 mod gateway;
 mod jobs;
 mod machine;
+mod moves;
 mod trust;

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use opencpm_domain::Span;
+use opencpm_operations::lease;
 use opencpm_operations::port::{Clock, QuotaLedger, Store, StoreError};
 use opencpm_operations::quotas::InMemoryLedger;
 use opencpm_store::{Migration, PostgresOptions, PostgresStore, SchemaError, SqliteStore};
@@ -59,6 +61,24 @@ impl Database {
         match self {
             Self::Sqlite(_) => Arc::new(InMemoryLedger::default()),
             Self::Postgres(store) => store.clone(),
+        }
+    }
+
+    /// How long a gateway's lease lasts in it.
+    pub(super) const fn lease(&self) -> Span {
+        match self {
+            Self::Sqlite(_) => lease::ALONE,
+            Self::Postgres(_) => lease::SHARED,
+        }
+    }
+
+    /// How a gateway over it works. Where nobody else has the store, there is no other gateway to
+    /// move to.
+    pub(super) fn gateway(&self) -> opencpm_gateway::Config {
+        let usual = opencpm_gateway::Config::default();
+        match self {
+            Self::Sqlite(_) => opencpm_gateway::Config { hand_over: Duration::ZERO, ..usual },
+            Self::Postgres(_) => usual,
         }
     }
 

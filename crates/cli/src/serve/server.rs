@@ -46,6 +46,8 @@ pub(crate) struct Server {
     /// Background work that has nothing to finish.
     endless: JoinSet<()>,
     stop: CancellationToken,
+    /// Those of the API; they outlive the gateway.
+    stop_listeners: CancellationToken,
     stop_endless: CancellationToken,
 }
 
@@ -57,6 +59,8 @@ struct Shared {
     random: Arc<dyn Random>,
     trust: Arc<LiveTrust>,
     settings: Settings,
+    /// How long a gateway's lease lasts.
+    lease: Span,
 }
 
 /// What a process is in its deployment.
@@ -109,6 +113,7 @@ impl Server {
             random: Arc::clone(&place.random),
             trust: Arc::new(LiveTrust::new(trust)),
             settings: config.settings(agents, enrolment),
+            lease: database.lease(),
         };
         let is_first = matches!(&standing, Standing::Api(deployment) if deployment.is_first);
         welcome::log(place.addresses);
@@ -149,6 +154,7 @@ impl Server {
             listeners: JoinSet::new(),
             endless: JoinSet::new(),
             stop: CancellationToken::new(),
+            stop_listeners: CancellationToken::new(),
             stop_endless: CancellationToken::new(),
         }
     }
@@ -190,7 +196,7 @@ impl Server {
             false => Gateway::start_reception,
         };
         self.gateway = Some(start(
-            opencpm_gateway::Config::default(),
+            self.database.gateway(),
             shared.gateway_role(),
             Arc::clone(&api),
             sockets.agents,
@@ -218,7 +224,7 @@ impl Server {
         let tls = member.certificate.agents_config()?;
         self.start_endless(member.renew_for_ever());
         self.gateway = Some(Gateway::start(
-            opencpm_gateway::Config::default(),
+            self.database.gateway(),
             shared.gateway_role(),
             None,
             sockets.agents,
@@ -229,7 +235,7 @@ impl Server {
     }
 
     fn start_listener(&mut self, listener: Listener, edge: &Arc<Edge>) {
-        self.listeners.spawn(listener.run(Arc::clone(edge), self.stop.clone()));
+        self.listeners.spawn(listener.run(Arc::clone(edge), self.stop_listeners.clone()));
     }
 
     /// Connects agents without a socket; `None` without the gateway's role.
@@ -265,11 +271,14 @@ impl Server {
     /// Finishes what was begun: requests, connections, the database.
     pub(crate) async fn stop(mut self) -> Result<(), ServeError> {
         self.health.readiness.drains();
+        // While the machines move, their resets are still accepted.
         self.stop.cancel();
-        let mut ended = joined(&mut self.listeners).await;
+        let mut ended = Ok(());
         if let Some(gateway) = self.gateway {
-            ended = ended.and(gateway.finished().await);
+            ended = gateway.finished().await;
         }
+        self.stop_listeners.cancel();
+        ended = ended.and(joined(&mut self.listeners).await);
         self.stop_endless.cancel();
         ended = ended.and(joined(&mut self.endless).await);
         self.broker.close().await;
@@ -338,6 +347,7 @@ impl Shared {
             random: Arc::clone(&self.random),
             trust: Arc::clone(&self.trust),
             gateways: self.settings.gateways.clone(),
+            lease: self.lease,
         }
     }
 }

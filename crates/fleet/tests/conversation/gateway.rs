@@ -75,7 +75,7 @@ impl Gateway {
         let (wire, end) = self.dials.recv().await?;
         let statement = Signed::sign(&statement(), &root());
         let (conversation, steps) = ServerConversation::open(HERE, statement, NONCE, NOW);
-        let mut line = Line { wire, conversation: Some(conversation), _end: end };
+        let mut line = Line { wire, conversation: Some(conversation), end };
         line.perform(steps).await;
         Some(line)
     }
@@ -186,7 +186,7 @@ fn statement() -> TrustStatement {
 pub struct Line {
     wire: Wire,
     conversation: Option<ServerConversation>,
-    _end: oneshot::Sender<()>,
+    end: oneshot::Sender<()>,
 }
 
 impl Line {
@@ -247,6 +247,12 @@ impl Line {
             Some(ServerStep::Report(report)) => *report,
             other => panic!("no report but {other:?}"),
         }
+    }
+
+    /// Waits until the device has let go of this connection.
+    pub async fn left(mut self) -> bool {
+        soon(self.end.closed()).await;
+        true
     }
 
     /// True when the device answers a ping and says nothing before.

@@ -147,6 +147,18 @@ async fn a_device_that_lost_its_connection_connects_again_and_reports_its_highes
 }
 
 #[tokio::test]
+async fn a_device_that_is_asked_to_move_serves_here_until_it_is_welcome_elsewhere() {
+    let (mut gateway, mut here) = Gateway::live(None).await;
+    here.tell(ServerEvent::Move).await;
+    assert!(here.is_silent().await);
+    drop(gateway.dialled().await.unwrap());
+    assert!(here.answer(&gateway.job(1)).await.applied, "the first that was asked refused");
+    let mut there = gateway.welcome().await;
+    assert_eq!(there.report().await.read_unverified().unwrap().job, gateway.job(1).job);
+    assert!(here.left().await);
+}
+
+#[tokio::test]
 async fn a_fleet_whose_token_is_refused_says_so() {
     let mut gateway = Gateway::with(None);
     let mut line = gateway.dialled().await.unwrap();

@@ -1,5 +1,6 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use getrandom::SysRng;
@@ -42,6 +43,8 @@ pub struct Fake {
     counter: AtomicU64,
     queue: EmbeddedQueue,
     pub store: watch::Sender<Store>,
+    /// How long a lease lasts.
+    pub lease: Duration,
 }
 
 /// What the store holds, and how it behaves.
@@ -60,6 +63,8 @@ pub struct Store {
     pub down: bool,
     /// No lease is given or renewed.
     pub no_leases: bool,
+    /// So long a lease is written before its gateway hears of it.
+    pub slow_renewals: Duration,
     epoch: u64,
 }
 
@@ -86,6 +91,7 @@ impl Fake {
             counter: AtomicU64::new(1),
             queue: EmbeddedQueue::new(),
             store: watch::Sender::new(Store::default()),
+            lease: Duration::from_secs(10),
         }
     }
 
@@ -176,6 +182,10 @@ impl Operations for Fake {
 
     fn deployment(&self) -> DeploymentId {
         self.deployment
+    }
+
+    fn lease(&self) -> Duration {
+        self.lease
     }
 
     fn statement(&self) -> Signed<TrustStatement> {
@@ -296,12 +306,15 @@ impl Operations for Fake {
 
     async fn renew_lease(&self, gateway: GatewayId) -> Result<bool, StoreError> {
         let known = self.store.borrow().leases.contains(&gateway);
-        self.write((if known { "renew" } else { "take" }, 1), None, |store| {
+        let renewed = self.write((if known { "renew" } else { "take" }, 1), None, |store| {
             if !store.no_leases {
                 store.leases.insert(gateway);
             }
             !store.no_leases
-        })
+        });
+        let answered = self.store.borrow().slow_renewals;
+        tokio::time::sleep(if known { answered } else { Duration::ZERO }).await;
+        renewed
     }
 
     async fn end_lease(&self, gateway: GatewayId) -> Result<(), StoreError> {

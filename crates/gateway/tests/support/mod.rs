@@ -10,6 +10,8 @@
 )]
 
 pub mod agent;
+pub mod cable;
+pub mod deployment;
 pub mod fake;
 
 use std::sync::Arc;
@@ -47,7 +49,11 @@ impl World {
     }
 
     pub async fn with(config: Config) -> Self {
-        let fake = Arc::new(Fake::new());
+        Self::over(Fake::new(), config).await
+    }
+
+    pub async fn over(fake: Fake, config: Config) -> Self {
+        let fake = Arc::new(fake);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (tls, certificate) = tls();

@@ -149,7 +149,9 @@ impl World {
             quotas: Default::default(),
         });
         let caller = known_key(&api, &key.secret_id).await.unwrap().caller;
-        let gateway = GatewayRole { store, queue, clock, random, trust, gateways: Vec::new() };
+        let lease = opencpm_operations::lease::SHARED;
+        let gateways = Vec::new();
+        let gateway = GatewayRole { store, queue, clock, random, trust, gateways, lease };
         let intruder = SqliteConnectOptions::new().filename(&path).foreign_keys(false);
         let world = Self {
             api,

@@ -91,6 +91,8 @@ pub enum AgentStep {
     ReportsKept(Vec<JobId>),
     /// The server uses this sealing key from now on.
     SealingKeyKept(Generation),
+    /// The gateway is going away: be welcome at another one, then leave.
+    Move,
     /// The server closes, and says why.
     Goodbye(Goodbye),
     /// Close the connection; the breach is for the log.
@@ -223,6 +225,7 @@ impl AgentConversation {
                 AgentStep::ReportsKept(kept.jobs.iter().map(|kept| kept.0).collect())
             }
             ToAgent::SealingKeyKept(kept) => AgentStep::SealingKeyKept(kept.generation),
+            ToAgent::Move(_) => AgentStep::Move,
             other => return Err(Breach::OutOfTurn(name(&other))),
         };
         Ok((State::Live, vec![step]))
@@ -249,5 +252,6 @@ const fn name(message: &ToAgent) -> &'static str {
         ToAgent::SealingKeyKept(_) => "a sealing key's acknowledgement",
         ToAgent::Goodbye(_) => "a goodbye",
         ToAgent::Certified(_) => "a node's certificate",
+        ToAgent::Move(_) => "a request to move",
     }
 }

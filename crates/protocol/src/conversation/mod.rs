@@ -13,6 +13,7 @@
 //!   Job ───────────────────────────────────►
 //!   ◄────────────────────────────────────── Report
 //!   ReportsKept ───────────────────────────►
+//!   Move, before it goes away ─────────────►  connects elsewhere, and closes this one
 //! ```
 //!
 //! A node without the API role has the same beginning with an API node, then asks with Certify and

@@ -5,7 +5,7 @@ use opencpm_domain::{DeploymentId, Generation, InstanceId, JobId, Span, Timestam
 use super::{Breach, HANDSHAKE_LIMIT, PING_INTERVAL, SILENCE_LIMIT};
 use crate::key::VerifyingKey;
 use crate::message::{
-    Challenge, Enrol, EnrolRequest, Enrolled, Farewell, Goodbye, Hello, JobFrame, KeptJob,
+    Challenge, Enrol, EnrolRequest, Enrolled, Farewell, Goodbye, Hello, JobFrame, KeptJob, Move,
     PROTOCOL_VERSION, ReportsKept, SealingKeyKept, ToAgent, ToServer, Welcome,
 };
 use crate::node::{CertificateRequest, Certified, Certify};
@@ -67,6 +67,8 @@ pub enum ServerEvent<'a> {
     ReportsKept(Vec<JobId>),
     /// A sealing key of this connection is committed.
     SealingKeyKept(Generation),
+    /// The gateway is going away, and wants the device to be elsewhere by then.
+    Move,
     /// The time of [`ServerConversation::due`] has come.
     Tick,
     /// The gateway wants to end it.
@@ -358,6 +360,7 @@ fn deliver(event: ServerEvent<'_>) -> Vec<ServerStep> {
         ServerEvent::SealingKeyKept(generation) => {
             ToAgent::SealingKeyKept(SealingKeyKept { generation })
         }
+        ServerEvent::Move => ToAgent::Move(Move {}),
         _ => return Vec::new(),
     };
     vec![send(&message)]

@@ -4,7 +4,7 @@ use opencpm_domain::{
     DeploymentId, Generation, InstanceId, JobId, Sequence, Timestamp, hex_to_bytes, to_hex,
 };
 use opencpm_protocol::key::{KeyId, SigningKey};
-use opencpm_protocol::message::{JobFrame, SealingKeyKept, ToAgent, ToServer};
+use opencpm_protocol::message::{JobFrame, Move, SealingKeyKept, ToAgent, ToServer};
 use opencpm_protocol::node::{Certificate, CertificateRequest, Certified, Certify, TlsPublic};
 use opencpm_protocol::report::Report;
 use opencpm_protocol::seal::SealedJob;
@@ -16,6 +16,9 @@ fn bytes(hex: &str) -> Vec<u8> {
 
 /// `[6, [{0: 7}]]`: number, then an array with the one map.
 const SEALING_KEY_KEPT: &str = "82 06 81 a1 00 07";
+
+/// `[9, [{}]]`.
+const MOVE: &str = "82 09 81 a0";
 
 /// `[4, [{0: job, 1: sequence, 2: 1, 3: 2, 4: 1, 5: issued at, 6: not after, 7: authority,
 /// 8: {0: enc, 1: ciphertext}}]]`.
@@ -122,7 +125,10 @@ fn what_the_server_says_has_these_bytes() {
         renew: Timestamp::from_secs(1_800_000_000),
         addresses: vec!["a:1".to_owned()],
     });
-    for (message, frame) in [(kept, SEALING_KEY_KEPT), (job(), JOB), (certified, CERTIFIED)] {
+    let go = ToAgent::Move(Move {});
+    for (message, frame) in
+        [(kept, SEALING_KEY_KEPT), (job(), JOB), (certified, CERTIFIED), (go, MOVE)]
+    {
         assert_eq!(to_hex(&message.encode()), to_hex(&bytes(frame)));
         assert_eq!(ToAgent::decode(&bytes(frame)).unwrap(), Some(message));
     }

@@ -15,7 +15,7 @@ use sqlx::sqlite::SqlitePool;
 
 use crate::engine::{Engine, Outcome, When};
 use crate::session::{Meter, Session, store_error};
-use crate::statements::device_list;
+use crate::statements::{device_list, gateway};
 
 #[cfg(test)]
 pub(crate) use open::MIGRATIONS;
@@ -32,7 +32,8 @@ pub struct SqliteStore {
 
 impl SqliteStore {
     /// Opens the file, made where it is absent (mode 0600, in a directory with mode 0700), and
-    /// brings its schema up to date. Leases are judged by the clock.
+    /// brings its schema up to date. Leases are judged by the clock; those of a former process end
+    /// here.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] with an [`OpenError`] when another process has the file open
@@ -44,12 +45,22 @@ impl SqliteStore {
         // Nobody knows what the process before left.
         meter.set_remains(true);
         let session = Session::writer(opened.writer, Arc::clone(&meter));
-        Ok(Self {
-            clock,
-            readers: opened.readers,
-            writer: Writer::start(session, opened.lock),
-            meter,
-        })
+        let writer = Writer::start(session, opened.lock);
+        let store = Self { clock, readers: opened.readers, writer, meter };
+        match store.end_leases().await {
+            Ok(()) => Ok(store),
+            Err(error) => {
+                // The first error is the one to tell.
+                let _ = store.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// The lock is ours, so whoever held a lease is gone.
+    async fn end_leases(&self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        self.writer.write(move |s| Box::pin(gateway::end_all(s, now))).await
     }
 
     /// Finishes what was begun and closes the file. Fails when the writer did not end well.

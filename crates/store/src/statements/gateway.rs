@@ -46,6 +46,16 @@ pub(crate) async fn end(
     Ok(Outcome::Keep(()))
 }
 
+/// Ends every lease.
+pub(crate) async fn end_all(
+    session: &mut Session,
+    now: Timestamp,
+) -> Result<Outcome<()>, StoreError> {
+    let update = query("UPDATE gateway SET until = $1 WHERE until > $1");
+    session.run(update.bind(time(now))).await?;
+    Ok(Outcome::Keep(()))
+}
+
 /// Deletes gateways that nobody asks about any more.
 pub(crate) async fn prune(
     session: &mut Session,

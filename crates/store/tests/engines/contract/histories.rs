@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use opencpm_domain::{Ending, InstanceId, JobId, Sequence};
+use opencpm_domain::{Ending, GatewayId, InstanceId, JobId, Sequence};
 use opencpm_operations::port::Enrolled;
 use opencpm_operations::row::{Acceptance, Connection, JobRow};
 
@@ -22,14 +22,14 @@ struct History<'w> {
     chance: u64,
     devices: BTreeMap<InstanceId, Known>,
     last_task: u64,
-    last_epoch: BTreeMap<InstanceId, u64>,
+    last_epoch: BTreeMap<InstanceId, (GatewayId, u64)>,
 }
 
 pub(crate) async fn any_history_keeps_the_promises(world: &mut World) {
     let ids = world.devices(&["cpm-0", "cpm-1", "cpm-2", "cpm-3", "cpm-4"]).await;
     let fresh = Known { generation: 1, epoch: Some(1), highest: Sequence::default(), open: None };
     let devices = ids.iter().map(|id| (id.clone(), fresh.clone())).collect();
-    let last_epoch = ids.into_iter().map(|id| (id, 1)).collect();
+    let last_epoch = ids.into_iter().map(|id| (id, (GATEWAY, 1))).collect();
     let mut history = History { world, chance: 42, devices, last_task: 0, last_epoch };
     for _ in 0..300 {
         history.step().await;
@@ -107,23 +107,24 @@ impl History<'_> {
         let former = self.pick(4) == 0 && known.generation > 1;
         let generation = known.generation - u32::from(former);
         told.identity_generation = super::world::generation(generation);
-        let bound = self.world.store.bind(GATEWAY, vec![told]).await.unwrap();
+        let bound = self.world.store.bind(self.world.gateway, vec![told]).await.unwrap();
         if former {
             assert_eq!(bound, []);
             return;
         }
-        let epoch = self.last_epoch[&instance] + 1;
+        let epoch = self.last_epoch[&instance].1 + 1;
         assert_eq!(bound, [(instance.clone(), epoch)]);
-        self.last_epoch.insert(instance.clone(), epoch);
+        self.last_epoch.insert(instance.clone(), (self.world.gateway, epoch));
         self.devices.get_mut(&instance).unwrap().epoch = Some(epoch);
     }
 
     /// Of the connection in force, or of the one before.
     async fn disconnect(&mut self) {
         let (instance, _) = self.device();
-        let epoch = self.last_epoch[&instance] - self.pick(2);
+        let (gateway, last) = self.last_epoch[&instance];
+        let epoch = last - self.pick(2);
         let ended = vec![(instance.clone(), epoch)];
-        self.world.store.unbind(GATEWAY, ended).await.unwrap();
+        self.world.store.unbind(gateway, ended).await.unwrap();
         let device = self.devices.get_mut(&instance).unwrap();
         device.epoch = device.epoch.filter(|in_force| *in_force != epoch);
     }

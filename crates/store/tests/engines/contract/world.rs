@@ -64,6 +64,9 @@ impl Clock for HandClock {
 pub(crate) struct World {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<HandClock>,
+    /// The gateway; another one after each start of the store.
+    pub(crate) gateway: GatewayId,
+    starts: u8,
     backend: Box<dyn Backend>,
 }
 
@@ -76,17 +79,25 @@ impl World {
         let clock = HandClock::new();
         let store = backend.open(&clock).await;
         prepare(&store, clock.now()).await;
-        Self { store, clock, backend }
+        Self { store, clock, gateway: GATEWAY, starts: 0, backend }
     }
 
     /// Stops the store in good order and starts it again.
     pub(crate) async fn reopen(&mut self) {
         self.store = self.backend.open(&self.clock).await;
+        self.start_gateway().await;
     }
 
     /// Stops the store without warning and starts it again.
     pub(crate) async fn crash(&mut self) {
         self.store = self.backend.crash(&self.clock).await;
+        self.start_gateway().await;
+    }
+
+    async fn start_gateway(&mut self) {
+        self.starts += 1;
+        self.gateway = GatewayId::from_bytes([100 + self.starts; 16]);
+        assert!(self.store.renew_lease(self.gateway, span(10_000)).await.unwrap());
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -128,7 +139,7 @@ impl World {
     }
 
     pub(crate) async fn change(&self, changes: Vec<JobChange>) -> Vec<JobId> {
-        self.store.change_jobs(changes, Some(GATEWAY)).await.unwrap()
+        self.store.change_jobs(changes, Some(self.gateway)).await.unwrap()
     }
 
     /// Ends a job well.

@@ -343,3 +343,22 @@ fn fill(file: &Path) {
     let mut file = fs::File::create(file).unwrap();
     while file.write_all(&[1; 4096]).is_ok() {}
 }
+
+/// Contract 7.3: a minute long the devices of the process before are not away, it is.
+#[tokio::test]
+async fn what_a_former_process_held_has_ended_when_the_next_one_opens_the_file() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("opencpm.db");
+    let clock = HandClock::new();
+    let store = open(&path, &clock).await;
+    let (ended, other) = (GATEWAY, GatewayId::from_bytes([8; 16]));
+    assert!(store.renew_lease(ended, span(60)).await.unwrap());
+    clock.advance(30);
+    store.close().await.unwrap();
+
+    let store = open(&path, &clock).await;
+    assert!(!store.reset_candidates(&[]).await.unwrap().any_gateway_alive);
+    assert!(!store.renew_lease(ended, span(60)).await.unwrap());
+    assert!(store.renew_lease(other, span(60)).await.unwrap());
+    store.close().await.unwrap();
+}

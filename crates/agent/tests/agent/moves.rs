@@ -1,0 +1,60 @@
+//! A gateway goes away, and the agent goes to another one first.
+
+use std::net::TcpListener;
+
+use crate::gateway::{Script, serve};
+use crate::machine::Machine;
+
+fn listener() -> (TcpListener, u16) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
+}
+
+#[test]
+fn an_agent_is_welcome_elsewhere_before_it_leaves_and_takes_its_job_along() {
+    let machine = Machine::enrolled();
+    let (other, port) = listener();
+    let gateways = vec![format!("127.0.0.1:{port}")];
+    let jobs = vec![machine.job(1, "abce1234")];
+    let both = Script { gateways, jobs, ..machine.script() };
+    let here = serve(&machine.listener, Script { moves: Some(0), ..both.clone() });
+    let there = serve(&other, Script { reports: 1, ..both.clone() });
+    machine.run().unwrap();
+    let (here, there) = (here.join().unwrap(), there.join().unwrap());
+    assert!(here.reports.is_empty());
+    assert_eq!(there.reports.len(), 1);
+    assert!(machine.root_has("abce1234"));
+    let expected = [("welcome", machine.port()), ("welcome", port), ("left", machine.port())];
+    assert_eq!(*both.journal.lock().unwrap(), expected.map(|(what, at)| format!("{what} {at}")));
+}
+
+#[test]
+fn a_report_that_nobody_acknowledged_goes_along() {
+    let machine = Machine::enrolled();
+    let (other, port) = listener();
+    let gateways = vec![format!("127.0.0.1:{port}")];
+    let there = serve(&other, Script { reports: 1, ..machine.script() });
+    let jobs = vec![machine.job(1, "abce1234")];
+    let here = Script { gateways, jobs, moves: Some(1), reports: 2, ..machine.script() };
+    let here = serve(&machine.listener, Script { acknowledge: false, ..here });
+    machine.run().unwrap();
+    let (here, there) = (here.join().unwrap(), there.join().unwrap());
+    assert_eq!(here.reports.len(), 1);
+    assert_eq!(there.reports, here.reports);
+    assert!(machine.state().jobs.unacknowledged().is_empty());
+}
+
+#[test]
+fn an_agent_that_no_other_gateway_takes_stays_and_serves() {
+    let mut machine = Machine::enrolled();
+    let jobs = vec![machine.job(1, "abce1234")];
+    let script = Script { jobs, moves: Some(0), reports: 1, ..machine.script() };
+    // The address that the agent knows takes one connection, and no other.
+    let only = std::mem::replace(&mut machine.listener, listener().0);
+    let here = serve(&only, script);
+    drop(only);
+    machine.run().unwrap();
+    assert_eq!(here.join().unwrap().reports.len(), 1);
+    assert!(machine.root_has("abce1234"));
+}

@@ -1,0 +1,136 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use opencpm_domain::{DeploymentId, GatewayId, Generation, InstanceId, JobId, Timestamp};
+use opencpm_gateway::{Operations, Roles};
+use opencpm_operations::connect::{Arrival, Bound, Candidate};
+use opencpm_operations::deliver::Delivery;
+use opencpm_operations::port::{Deliverable, QueueError, StoreError, Subscription};
+use opencpm_operations::record_reports::Delivered;
+use opencpm_operations::record_sealing_keys::NewSealingKey;
+use opencpm_protocol::message::{EnrolRequest, Enrolled, Farewell};
+use opencpm_protocol::node::{CertificateRequest, Certified};
+use opencpm_protocol::sign::Signed;
+use opencpm_protocol::statement::TrustStatement;
+use tokio::sync::watch;
+
+/// A gateway's way to the store. While it is cut, nothing arrives, and nobody hears of that.
+pub struct Cable {
+    pub roles: Roles,
+    cut: watch::Sender<bool>,
+}
+
+impl Cable {
+    pub fn new(roles: Roles) -> Self {
+        Self { roles, cut: watch::Sender::new(false) }
+    }
+
+    pub fn cut(&self) {
+        self.cut.send_replace(true);
+    }
+
+    async fn whole(&self) {
+        let _ = self.cut.subscribe().wait_for(|cut| !cut).await;
+    }
+}
+
+#[async_trait]
+impl Operations for Cable {
+    fn now(&self) -> Timestamp {
+        self.roles.now()
+    }
+
+    fn random(&self) -> [u8; 32] {
+        self.roles.random()
+    }
+
+    fn deployment(&self) -> DeploymentId {
+        self.roles.deployment()
+    }
+
+    fn lease(&self) -> Duration {
+        self.roles.lease()
+    }
+
+    fn statement(&self) -> Signed<TrustStatement> {
+        self.roles.statement()
+    }
+
+    async fn recognise(&self, instance: &InstanceId) -> Result<Candidate, Farewell> {
+        self.whole().await;
+        self.roles.recognise(instance).await
+    }
+
+    async fn bind(
+        &self,
+        gateway: GatewayId,
+        arrivals: Vec<Arrival>,
+    ) -> Result<Vec<Bound>, StoreError> {
+        self.whole().await;
+        self.roles.bind(gateway, arrivals).await
+    }
+
+    async fn unbind(
+        &self,
+        gateway: GatewayId,
+        connections: Vec<(InstanceId, u64)>,
+    ) -> Result<(), StoreError> {
+        self.whole().await;
+        self.roles.unbind(gateway, connections).await
+    }
+
+    async fn deliver(
+        &self,
+        gateway: GatewayId,
+        what: Deliverable,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        self.whole().await;
+        self.roles.deliver(gateway, what).await
+    }
+
+    async fn record_reports(
+        &self,
+        gateway: GatewayId,
+        reports: Vec<Delivered>,
+    ) -> Result<Vec<(InstanceId, JobId)>, StoreError> {
+        self.whole().await;
+        self.roles.record_reports(gateway, reports).await
+    }
+
+    async fn record_sealing_keys(
+        &self,
+        gateway: GatewayId,
+        keys: Vec<NewSealingKey>,
+    ) -> Result<Vec<(InstanceId, Generation)>, StoreError> {
+        self.whole().await;
+        self.roles.record_sealing_keys(gateway, keys).await
+    }
+
+    async fn renew_lease(&self, gateway: GatewayId) -> Result<bool, StoreError> {
+        self.whole().await;
+        self.roles.renew_lease(gateway).await
+    }
+
+    async fn end_lease(&self, gateway: GatewayId) -> Result<(), StoreError> {
+        self.whole().await;
+        self.roles.end_lease(gateway).await
+    }
+
+    async fn enrol(&self, secret: &[u8; 32], request: &EnrolRequest) -> Result<Enrolled, Farewell> {
+        self.whole().await;
+        self.roles.enrol(secret, request).await
+    }
+
+    async fn certify(
+        &self,
+        secret: Option<&[u8; 32]>,
+        request: &CertificateRequest,
+    ) -> Result<Certified, Farewell> {
+        self.whole().await;
+        self.roles.certify(secret, request).await
+    }
+
+    async fn subscribe(&self, gateway: GatewayId) -> Result<Box<dyn Subscription>, QueueError> {
+        self.roles.subscribe(gateway).await
+    }
+}
