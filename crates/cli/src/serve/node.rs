@@ -9,6 +9,8 @@
 //! | `root.pub` | the root key's public half, from the token |
 
 mod files;
+#[cfg(test)]
+mod tests;
 mod visit;
 
 use std::path::{Path, PathBuf};
@@ -217,11 +219,13 @@ async fn ask(
     let public = visit::public(&key)?;
     let mut last = NodeError::NoAddress;
     for address in addresses {
-        match visitor.visit(address, secret, public).await {
+        let refused = match visitor.visit(address, secret, public).await {
             Ok(certified) => return Ok((key.serialize_der().into(), certified)),
-            Err(source) => last = NodeError::Refused { address: address.clone(), source },
-        }
-        if last.is_final() {
+            Err(source) => source,
+        };
+        let says_no = refused.is_refusal();
+        last = NodeError::Refused { address: address.clone(), source: refused };
+        if says_no {
             break;
         }
     }

@@ -66,8 +66,14 @@ pub(crate) enum VisitError {
 }
 
 impl VisitError {
-    /// Whether asking again leads to nothing else.
+    /// Whether asking again leads to nothing else: the deployment says no, or the API node is of
+    /// another deployment than the token.
     pub(super) fn is_final(&self) -> bool {
+        self.is_refusal() || matches!(self, Self::Breach(Breach::Signature(..) | Breach::Other(_)))
+    }
+
+    /// Whether the deployment says no, at whichever API node.
+    pub(super) fn is_refusal(&self) -> bool {
         let Self::Goodbye(goodbye) = self else { return false };
         let farewell = Farewell::from_number(goodbye.why);
         matches!(

@@ -13,6 +13,7 @@ pub(crate) mod enrolments;
 pub(crate) mod gateways;
 pub(crate) mod histories;
 pub(crate) mod job_changes;
+pub(crate) mod nodes;
 pub(crate) mod reading;
 pub(crate) mod retention;
 pub(crate) mod world;
@@ -106,6 +107,11 @@ macro_rules! suite {
                 a_report_brings_its_device_forward
                 two_reports_of_one_device_bring_the_later_keys
                 an_attempt_is_remembered_and_its_report_kept;
+            nodes:
+                a_token_for_one_node_lets_one_of_many_join
+                a_node_that_joins_twice_at_once_is_one_node_and_uses_its_token_once
+                an_expired_or_unknown_token_lets_no_node_join
+                a_node_renews_until_it_is_revoked;
             reading:
                 a_task_tells_its_jobs_in_the_order_of_the_request
                 the_log_is_newest_first_and_of_one_device
