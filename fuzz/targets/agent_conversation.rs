@@ -13,8 +13,8 @@ use opencpm_fuzz::{
 };
 use opencpm_protocol::conversation::{AgentConversation, AgentEvent, AgentStep, Pinned};
 use opencpm_protocol::message::{
-    Challenge, Enrol, Enrolled, Goodbye, Hello, JobFrame, KeptJob, Move, PROTOCOL_VERSION,
-    ReportsKept, SealingKeyKept, ToAgent, ToServer,
+    Challenge, Enrol, Enrolled, Goodbye, Hello, JobFrame, KeptJob, PROTOCOL_VERSION, ReportsKept,
+    SealingKeyKept, ToAgent, ToServer,
 };
 use opencpm_protocol::report::{Report, SealingCertificate};
 use opencpm_protocol::seal::SealedJob;
@@ -58,7 +58,10 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
                     assert!(trusted && !welcomed);
                     welcomed = true;
                 }
-                AgentStep::Job(_) | AgentStep::ReportsKept(_) | AgentStep::SealingKeyKept(_) => {
+                AgentStep::Job(_)
+                | AgentStep::ReportsKept(_)
+                | AgentStep::SealingKeyKept(_)
+                | AgentStep::Move => {
                     assert!(agent.is_live());
                 }
                 AgentStep::Enrolled(_) => {
@@ -127,7 +130,7 @@ static MESSAGES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         ToAgent::Job(job()),
         ToAgent::SealingKeyKept(SealingKeyKept { generation: Generation::FIRST }),
         ToAgent::ReportsKept(ReportsKept { jobs: vec![KeptJob(JobId::from_bytes([1; 16]))] }),
-        ToAgent::Move(Move {}),
+        ToAgent::Move(opencpm_protocol::message::Move {}),
         ToAgent::Goodbye(Goodbye { why: 1, text: String::new(), wait: 0 }),
     ];
     messages.iter().map(ToAgent::encode).collect()

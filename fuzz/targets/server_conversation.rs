@@ -52,6 +52,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
                 }
                 ServerStep::SealingKey(_) => assert!(bound && server.device().is_some()),
                 ServerStep::Enrol { request, .. } => assert_eq!(request.nonce, NONCE),
+                ServerStep::Certify { request, .. } => assert_eq!(request.nonce, NONCE),
                 ServerStep::Close(_) => closed = true,
                 ServerStep::Ping | ServerStep::Recognise(_) => {}
             }
