@@ -194,7 +194,7 @@ fn sqlite(statement: &Statement) -> Query<'_, Sqlite, SqliteArguments> {
             Value::Integer(number) => query.bind(number),
             Value::Truth(truth) => query.bind(truth),
             Value::Text(text) => query.bind(text.as_deref()),
-            Value::Json(text) => query.bind(Arc::clone(text)),
+            Value::Json(text) => query.bind(text.clone()),
             Value::Bytes(bytes) => query.bind(bytes.as_deref()),
         };
     }
@@ -209,7 +209,7 @@ fn postgres(statement: &Statement) -> Query<'_, Postgres, PgArguments> {
             Value::Integer(number) => query.bind(number),
             Value::Truth(truth) => query.bind(truth),
             Value::Text(text) => query.bind(text.as_deref().map(text_without_nul)),
-            Value::Json(text) => query.bind(json_without_nul(text)),
+            Value::Json(text) => query.bind(text.as_deref().map(json_without_nul)),
             Value::Bytes(bytes) => query.bind(bytes.as_deref()),
         };
     }

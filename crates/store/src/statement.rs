@@ -50,7 +50,7 @@ pub(crate) enum Value {
     Truth(Option<bool>),
     Text(Option<Arc<str>>),
     /// JSON as text: a list, taken apart by the statement.
-    Json(Arc<str>),
+    Json(Option<Arc<str>>),
     Bytes(Option<Vec<u8>>),
 }
 
@@ -113,13 +113,13 @@ impl From<&Option<String>> for Value {
 
 impl From<Json> for Value {
     fn from(Json(text): Json) -> Self {
-        Self::Json(text)
+        Self::Json(Some(text))
     }
 }
 
 impl From<Option<Json>> for Value {
     fn from(value: Option<Json>) -> Self {
-        Self::Text(value.map(|Json(text)| text))
+        Self::Json(value.map(|Json(text)| text))
     }
 }
 

@@ -118,7 +118,7 @@ fn with_no_node_ready_clients_still_hear_an_answer_from_one_that_lives() {
     let mut front = Front::start();
     front.other.alive.store(false, Ordering::SeqCst);
     front.proxy.says("Server api_last_resort/api-2 is DOWN");
-    // Its lease is lost ten seconds later.
+    // Its store takes no changes.
     let hold = front.site.database().hold();
     front.proxy.says("Server api/api-1 is DOWN");
     assert_eq!(front.ask(&["device", "list"], ""), Some(0));

@@ -47,7 +47,8 @@ impl Attack {
         let task = self.database.text("SELECT CAST(MAX(id) + 1000 AS TEXT) FROM task");
         self.database.execute(&format!(
             "BEGIN IMMEDIATE;
-             INSERT INTO task SELECT {task}, account, action, uin, created, deadline FROM task
+             INSERT INTO task (id, account, action, uin, created, deadline)
+               SELECT {task}, account, action, uin, created, deadline FROM task
                WHERE id =
                  (SELECT task FROM job WHERE instance = '{from}' ORDER BY number DESC LIMIT 1);
              INSERT INTO job (id, task, position, devices, instance, account, created, sequence,

@@ -8,7 +8,6 @@ use opencpm_tests::{Scheme, Site};
 fn a_service_whose_database_takes_no_changes_is_alive_and_not_ready_until_it_does() {
     let mut site = Site::start(&[Scheme::Sha512]);
     let probe = |site: &mut Site, what: &str, status, word: &str| {
-        // The lease is lost ten seconds after its last renewal.
         site.eventually(what, Duration::from_secs(40), |site| {
             let (found, body) = site.service.probe("/readyz")?;
             (found == status && body.contains(word)).then_some(())
@@ -16,7 +15,7 @@ fn a_service_whose_database_takes_no_changes_is_alive_and_not_ready_until_it_doe
     };
     probe(&mut site, "ready at first", 200, "ready");
     let hold = site.database().hold();
-    probe(&mut site, "not ready", 503, "lease");
+    probe(&mut site, "not ready", 503, "store");
     assert_eq!(site.service.probe("/healthz"), Some((200, "alive\n".to_owned())));
     let answer = site.client.try_reset(&site.instances(), "Refused!1").expect("an answer");
     let refusal = answer.expect_err("nothing can be written");

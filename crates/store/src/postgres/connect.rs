@@ -6,6 +6,7 @@ use opencpm_operations::port::StoreError;
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::postgres::{PgConnection, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor, PgPool, Row};
+use tokio::time::timeout;
 
 use super::PostgresOptions;
 use crate::session::store_error;
@@ -57,6 +58,14 @@ pub(super) async fn pool(options: &PostgresOptions) -> Result<PgPool, StoreError
         .acquire_slow_threshold(CONNECT_LIMIT)
         .after_connect(|connection, _| {
             Box::pin(async move { connection.execute(SETTINGS).await.map(drop) })
+        })
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                // One that the network has forgotten would keep its place for as long as the
+                // kernel waits: an error gives the place back at once.
+                let answered = timeout(CONNECT_LIMIT, connection.ping()).await;
+                answered.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|()| true)
+            })
         })
         .connect_with(options.connect())
         .await

@@ -31,6 +31,9 @@ pub struct PostgresStore {
     meter: Arc<Meter>,
 }
 
+/// For goodbyes.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+
 /// A scrub takes no longer.
 const SCRUB_LIMIT: Duration = Duration::from_secs(30);
 
@@ -52,7 +55,8 @@ impl PostgresStore {
 
     /// Closes the connections.
     pub async fn close(&self) -> Result<(), StoreError> {
-        self.pool.close().await;
+        // A server that does not answer is not waited for.
+        drop(timeout(CLOSE_LIMIT, self.pool.close()).await);
         Ok(())
     }
 
@@ -136,8 +140,8 @@ impl Engine for PostgresStore {
     }
 
     async fn scrub(&self) -> Result<bool, StoreError> {
-        // Deleted rows are overwritten when the table is vacuumed; a vacuum that finds another one
-        // at work leaves it alone.
+        // The space of deleted rows is used again once the table is vacuumed; PostgreSQL does not
+        // overwrite it. A vacuum that finds another one at work leaves it alone.
         let vacuum = sqlx::query("VACUUM (SKIP_LOCKED, INDEX_CLEANUP ON, TRUNCATE ON) sealed");
         match timeout(SCRUB_LIMIT, vacuum.execute(&self.pool)).await {
             Ok(done) => done.map(|_| true).map_err(store_error),

@@ -15,6 +15,9 @@ pub struct PostgresOptions {
     pub connections: u32,
 }
 
+/// Parameters of the address.
+const KNOWN: &[&str] = &["sslmode", "sslrootcert", "sslcert", "sslkey", "host", "port", "user"];
+
 /// sqlx prints the options' password.
 #[derive(Clone)]
 struct Hidden(PgConnectOptions);
@@ -35,6 +38,12 @@ pub enum OptionsError {
     /// It would be in process lists, configuration and logs.
     #[error("a password in the address is not accepted: name a file that holds it")]
     Password,
+    /// Perhaps a secret in a wrong place: its value is not repeated.
+    #[error("the address has a parameter {0:?}, which is not known here")]
+    Parameter(String),
+    /// Protects from nobody.
+    #[error("sslmode is verify-full, verify-ca or disable: the others trust whoever answers")]
+    Mode,
     /// The password and everything that the nodes read would be readable on the way.
     #[error(
         "the connection to {0} would not be protected: add sslmode=verify-full (and sslrootcert=FILE \
@@ -57,7 +66,17 @@ impl PostgresOptions {
         if parsed.password().is_some() || parsed.query_pairs().any(|(key, _)| key == "password") {
             return Err(OptionsError::Password);
         }
-        let chosen = parsed.query_pairs().any(|(key, _)| key.replace('-', "") == "sslmode");
+        // The library logs a parameter that it does not know, with its value.
+        if let Some((key, _)) = parsed.query_pairs().find(|(key, _)| !KNOWN.contains(&&**key)) {
+            return Err(OptionsError::Parameter(key.into_owned()));
+        }
+        let modes: Vec<_> = parsed.query_pairs().filter(|(key, _)| key == "sslmode").collect();
+        let chosen = !modes.is_empty();
+        // The other modes take any certificate, or go on in clear where the server says so.
+        let safe = |mode: &str| ["verify-full", "verify-ca", "disable"].contains(&mode);
+        if modes.iter().any(|(_, mode)| !safe(mode)) {
+            return Err(OptionsError::Mode);
+        }
         let mut options = PgConnectOptions::from_str(url).map_err(|_| OptionsError::Url)?;
         if !chosen {
             if !is_local(options.get_host()) {
@@ -115,6 +134,17 @@ mod tests {
         for mode in ["verify-full", "disable"] {
             parse(&format!("postgresql://a@db/c?sslmode={mode}")).unwrap();
         }
+        for mode in ["require", "prefer", "allow"] {
+            let mode = parse(&format!("postgresql://a@db/c?sslmode={mode}"));
+            assert!(matches!(mode, Err(OptionsError::Mode)));
+        }
         assert!(matches!(parse("mysql://a@db/c"), Err(OptionsError::Url)));
+    }
+
+    #[test]
+    fn a_parameter_that_nobody_knows_is_refused_without_its_value() {
+        let refused = parse("postgresql://a@localhost/c?passwd=hush-hush").unwrap_err();
+        assert!(matches!(refused, OptionsError::Parameter(_)));
+        assert!(!refused.to_string().contains("hush-hush"), "{refused}");
     }
 }

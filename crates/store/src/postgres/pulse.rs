@@ -92,11 +92,23 @@ async fn answer(
     options: &PgConnectOptions,
     line: &mut Option<PgConnection>,
 ) -> Result<(), sqlx::Error> {
-    match line {
-        Some(line) => line.ping().await,
-        None => {
-            *line = Some(options.connect().await?);
-            Ok(())
-        }
+    // A connection of its own may break while the server is well; only a new one tells.
+    if let Some(held) = line
+        && held.ping().await.is_ok()
+    {
+        return Ok(());
     }
+    *line = None;
+    match options.connect().await {
+        Ok(new) => *line = Some(new),
+        // It answers, if only that it has no room for one more.
+        Err(error) if error.as_database_error().is_some_and(has_no_room) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+/// Too many connections (PostgreSQL's error codes, class 53).
+fn has_no_room(error: &dyn sqlx::error::DatabaseError) -> bool {
+    error.code().is_some_and(|code| code == "53300")
 }

@@ -110,8 +110,8 @@ impl Engine for SqliteStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        // Behind the changes that wait: a writer that stands still takes none.
-        self.writer.between("SELECT 1").await.map(drop)
+        // Behind the changes that wait, and with the lock that a change needs.
+        self.writer.write(|_| Box::pin(async { Ok(Outcome::Keep(())) })).await
     }
 
     async fn scrub(&self) -> Result<bool, StoreError> {

@@ -125,7 +125,9 @@ pub(crate) async fn one_key_is_one_device(world: &mut World) {
     second.authority.identity = first.authority.identity.clone();
     let both =
         futures_util::future::join(world.store.enrol(first), world.store.enrol(second)).await;
-    assert_eq!((both.0.unwrap(), both.1.unwrap()), (Enrolled::Done, Enrolled::Changed));
+    // Whichever came first.
+    let both = [both.0.unwrap(), both.1.unwrap()];
+    assert!(both.contains(&Enrolled::Done) && both.contains(&Enrolled::Changed), "{both:?}");
 }
 
 pub(crate) async fn a_device_known_ahead_keeps_what_was_written_of_it(world: &mut World) {
