@@ -413,7 +413,12 @@ fn agents_addresses(config: &Config, addresses: &Addresses) -> (Vec<String>, Vec
         [] => here.clone(),
         given => given.to_vec(),
     };
-    (or_here(&config.agents.addresses), or_here(&config.agents.enrolment))
+    let enrolment = match config.has(Role::Gateway) {
+        // Where agents connect, they enrol, too: none of its own.
+        true => config.agents.enrolment.clone(),
+        false => or_here(&config.agents.enrolment),
+    };
+    (or_here(&config.agents.addresses), enrolment)
 }
 
 /// The first name, in brackets where it is an IPv6 address, and the port.
