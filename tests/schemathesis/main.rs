@@ -125,7 +125,10 @@ impl Run {
 
 /// Cases that are all refused say little: each operation must have been carried out at least once.
 fn tell_what_never_succeeded(answers: &Answers) -> u64 {
+    // A lab is one process, whose only names are the API's: it has no nodes.
+    let has_nodes = |path: &str| path.ends_with("NodeToken") || path.ends_with("RevokeNode");
     let never = answers.iter().filter(|(_, counts)| !counts.contains_key(SUCCESS));
+    let never = never.filter(|(path, _)| !has_nodes(path));
     never.map(|(path, counts)| println!("never accepted: {path}, but {counts:?}")).map(|()| 1).sum()
 }
 
