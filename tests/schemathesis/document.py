@@ -15,6 +15,11 @@ _INDEX = re.compile(r"0|[1-9][0-9]*")
 # Why a request that fits the document may be refused all the same: what JSON Schema cannot say,
 # and what depends on the state of the lab.
 EXCUSES = (
+    # A lab is one process: it has no name for nodes, and no node.
+    "is a name of the API",
+    "is neither a host name",
+    "not a node's id",
+    "there is no node",
     "YYYY-MM-DD",  # the length of months
     "the password must hold at least 2 of",
     "given more than once",  # in a form each item of a list is a property of its own

@@ -13,12 +13,7 @@ from document import BUGS, EXCUSES, Document, error, message, without_common
 from signature import PATH_V2, SignedForm, SignedJson
 from lab import LEFT_OUT, Lab
 
-SIGNED = os.environ[
-    # A lab is one process: it has no name for nodes, and no node.
-    "is a name of the API",
-    "is neither a host name",
-    "not a node's id",
-    "there is no node","OPENCPM_SIGNED"] == "1"
+SIGNED = os.environ["OPENCPM_SIGNED"] == "1"
 lab = Lab()
 document = None
 # How often each operation was answered with each error, or with success.
