@@ -122,9 +122,8 @@ pub(crate) async fn put_sealing_keys(
     gateway: GatewayId,
     when: When,
 ) -> Result<Outcome<Vec<InstanceId>>, StoreError> {
-    let now = when.now(session).await?;
-    fence(session, gateway, now).await?;
     lock(session, keys.iter().map(|(instance, ..)| instance.as_str())).await?;
+    fence(session, gateway, when).await?;
     raise_sealing(session, keys).await?;
     let select = query(each(
         "SELECT DISTINCT device.instance FROM json_each($1) AS told

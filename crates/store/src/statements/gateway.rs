@@ -1,8 +1,12 @@
 //! Gateways: leases, and which device is connected where.
 //!
 //! A lease is judged by when the store was asked where the store has one writer, not by when the
-//! writer came to it: a large task keeps it busy for seconds, and that is no gateway's fault. A gateway that is not
-//! answered for as long as its lease lasts gives it up by itself all the same.
+//! writer came to it: a large task keeps it busy for seconds, and that is no gateway's fault. A
+//! gateway that is not answered for as long as its lease lasts gives it up by itself all the same.
+//!
+//! Where several write at once, a lease is judged when the devices that it is about are held. So
+//! whoever binds one of them after the lease has ended also does so after this change: a gateway
+//! that stood still does not take a device from its next one.
 
 use std::collections::BTreeMap;
 
@@ -74,15 +78,17 @@ pub(crate) async fn prune(
     Ok(Outcome::Keep(pruned))
 }
 
-/// Fails unless the gateway's lease is valid.
+/// Fails unless the gateway's lease is valid; returns the time by which it was judged. Comes after
+/// the locks: see above.
 pub(crate) async fn fence(
     session: &mut Session,
     gateway: GatewayId,
-    now: Timestamp,
-) -> Result<(), StoreError> {
+    when: When,
+) -> Result<Timestamp, StoreError> {
+    let now = when.now(session).await?;
     let select = query("SELECT 1 FROM gateway WHERE id = $1 AND until > $2");
     let select = select.bind(gateway.as_bytes().as_slice()).bind(time(now));
-    session.row(select).await?.map(drop).ok_or(StoreError::LeaseEnded)
+    session.row(select).await?.map(|_| now).ok_or(StoreError::LeaseEnded)
 }
 
 /// Of several connections of one device, the last one counts.
@@ -92,11 +98,10 @@ pub(crate) async fn bind(
     hellos: &[Bind],
     when: When,
 ) -> Result<Outcome<Vec<(InstanceId, u64)>>, StoreError> {
-    let asked = when.now(session).await?;
-    fence(session, gateway, asked).await?;
     let latest: BTreeMap<_, _> = hellos.iter().map(|hello| (&hello.instance, hello)).collect();
     let lines: Vec<_> = latest.into_values().map(HelloLine::new).collect();
     lock(session, lines.iter().map(|line| line.instance)).await?;
+    let asked = fence(session, gateway, when).await?;
     let update = query(each(
         "UPDATE device SET gateway = $2, epoch = epoch + 1, last_seen = $3,
              highest_sequence = max(highest_sequence, hello.value ->> 'sequence'),

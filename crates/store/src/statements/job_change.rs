@@ -20,21 +20,17 @@ pub(crate) async fn change_fenced(
     gateway: Option<GatewayId>,
     when: When,
 ) -> Result<Outcome<Vec<JobId>>, StoreError> {
+    lock_devices_of(session, changes).await?;
     if let Some(gateway) = gateway {
-        let now = when.now(session).await?;
-        fence(session, gateway, now).await?;
+        fence(session, gateway, when).await?;
     }
-    change(session, changes).await.map(Outcome::Keep)
+    apply(session, changes).await.map(Outcome::Keep)
 }
 
-/// Applies the changes whose version is still the expected one, and erases what ended.
-pub(crate) async fn change(
-    session: &mut Session,
-    changes: &[JobChange],
-) -> Result<Vec<JobId>, StoreError> {
+/// Applies the changes whose version is still the expected one, and erases what ended. Their
+/// devices are held.
+async fn apply(session: &mut Session, changes: &[JobChange]) -> Result<Vec<JobId>, StoreError> {
     let lines: Vec<_> = changes.iter().map(ChangeLine::new).collect();
-    let ids: Vec<_> = changes.iter().map(|change| to_hex(change.job.as_bytes())).collect();
-    lock_devices_of(session, &ids).await?;
     let update = query(each(
         "UPDATE job SET status = next.value ->> 'status', attempts = next.value ->> 'attempts',
              reason = next.value ->> 'reason', ended = next.value ->> 'ended',
@@ -68,10 +64,11 @@ pub(crate) async fn change(
 
 /// Devices are locked before their jobs, as an acceptance does it, and in the same order. SQLite
 /// has one writer.
-async fn lock_devices_of(session: &mut Session, jobs: &[String]) -> Result<(), StoreError> {
+async fn lock_devices_of(session: &mut Session, changes: &[JobChange]) -> Result<(), StoreError> {
     if session.dialect() == Dialect::Sqlite {
         return Ok(());
     }
+    let ids: Vec<_> = changes.iter().map(|change| to_hex(change.job.as_bytes())).collect();
     let lock = query(
         "SELECT count(*) FROM (
              SELECT FROM device WHERE instance IN (
@@ -80,7 +77,7 @@ async fn lock_devices_of(session: &mut Session, jobs: &[String]) -> Result<(), S
                      FROM json_array_elements_text($1::json) AS line (value)))
              ORDER BY instance FOR NO KEY UPDATE) AS locked",
     );
-    session.row(lock.bind(json(jobs)?)).await?;
+    session.row(lock.bind(json(&ids)?)).await?;
     Ok(())
 }
 
@@ -89,7 +86,8 @@ pub(crate) async fn change_all(
     session: &mut Session,
     changes: &[JobChange],
 ) -> Result<bool, StoreError> {
-    Ok(change(session, changes).await?.len() == changes.len())
+    lock_devices_of(session, changes).await?;
+    Ok(apply(session, changes).await?.len() == changes.len())
 }
 
 /// Whether the device has an open job.

@@ -1,6 +1,7 @@
 //! The contract on PostgreSQL, and what PostgreSQL does besides.
 
 mod faults;
+mod leases;
 mod quotas;
 mod world;
 
