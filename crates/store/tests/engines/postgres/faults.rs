@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use opencpm_operations::port::{Store, StoreError};
 use opencpm_servers::Postgres;
-use opencpm_store::{PostgresStore, SchemaError};
+use opencpm_store::{PostgresOptions, PostgresStore, SchemaError};
+use sqlx::Connection;
 use tokio::time::timeout;
 
-use super::world::{Database, Server};
-
-/// Far longer than anybody may wait, on a machine that is busy with tests.
-const PATIENCE: Duration = Duration::from_secs(20);
+use super::proxy::Proxy;
+use super::world::{Database, PATIENCE, Server, awaited_by};
 
 async fn own() -> (Database, Arc<PostgresStore>) {
     let made =
@@ -55,6 +54,33 @@ async fn a_server_that_stands_still_keeps_nobody_waiting() {
     assert!(is_unavailable(timeout(PATIENCE, store.accounts()).await.unwrap()));
     assert!(is_unavailable(timeout(PATIENCE, store.accounts()).await.unwrap()));
     database.own_server().thaw();
+    heals(&store).await;
+}
+
+#[tokio::test]
+async fn connections_that_went_silent_are_replaced() {
+    let database = tokio::task::spawn_blocking(|| Database::new(Server::Shared)).await.unwrap();
+    let proxy = Proxy::to(database.server().port()).await;
+    let url = database.server().url(database.name());
+    let url = url.replace(&database.server().port().to_string(), &proxy.port().to_string());
+    let password = database.server().password().into();
+    let mut options = PostgresOptions::parse(&url, Some(&password)).unwrap();
+    options.connections = 2;
+    let store = Arc::new(PostgresStore::connect(&options).await.unwrap());
+    // Both are in use when the network forgets them.
+    let mut other = database.behind_its_back().await;
+    let mut held = other.begin().await.unwrap();
+    sqlx::query("LOCK TABLE account").execute(&mut *held).await.unwrap();
+    let asked = [(); 2].map(|()| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.accounts().await })
+    });
+    awaited_by(&mut held, 2).await;
+    proxy.silence();
+    for answer in asked {
+        assert!(is_unavailable(timeout(PATIENCE, answer).await.unwrap().unwrap()));
+    }
+    held.commit().await.unwrap();
     heals(&store).await;
 }
 

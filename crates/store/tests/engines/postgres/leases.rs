@@ -1,33 +1,17 @@
 //! A lease is judged when the rows are held that it is about, not before they were waited for.
 
-use std::time::Duration;
-
 use opencpm_domain::{GatewayId, Generation, JobState};
 use opencpm_operations::port::StoreError;
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, Connection, Postgres, Transaction};
+use sqlx::{Connection, Postgres, Transaction};
 use tokio::task::spawn_blocking;
-use tokio::time::{sleep, timeout};
 
-use super::world::{Database, Server};
+use super::world::{Database, Server, awaited_by};
 use crate::contract::world::{hello, sealing, span};
 use crate::contract::{HandClock, World, next};
 
-/// Far longer than anybody may wait, on a machine that is busy with tests.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Whether somebody waits for this connection.
-const AWAITED: &str = "SELECT EXISTS (SELECT FROM pg_locks
-    WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))";
-
 /// Returns when somebody has waited for what is held until the lease has ended.
 async fn outlast_the_lease(mut held: Transaction<'_, Postgres>, clock: &HandClock) {
-    let awaited = async {
-        while !sqlx::query_scalar::<_, bool>(AWAITED).fetch_one(&mut *held).await.unwrap() {
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(PATIENCE, awaited).await.unwrap();
+    awaited_by(&mut held, 1).await;
     clock.advance(20);
     held.commit().await.unwrap();
 }
@@ -35,9 +19,7 @@ async fn outlast_the_lease(mut held: Transaction<'_, Postgres>, clock: &HandCloc
 #[tokio::test]
 async fn a_gateway_whose_lease_ends_while_it_waits_for_a_device_changes_nothing() {
     let database = spawn_blocking(|| Database::new(Server::Shared)).await.unwrap();
-    let options: PgConnectOptions = database.server().url(database.name()).parse().unwrap();
-    let options = options.password(database.server().password());
-    let mut other = options.connect().await.unwrap();
+    let mut other = database.behind_its_back().await;
     let world = World::new(Box::new(database)).await;
     let ids = world.devices(&["cpm-1"]).await;
     let jobs = world.accept(100, &ids).await;

@@ -2,6 +2,7 @@
 
 mod faults;
 mod leases;
+mod proxy;
 mod quotas;
 mod world;
 

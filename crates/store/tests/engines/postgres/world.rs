@@ -3,12 +3,16 @@
 use std::fs;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use opencpm_operations::port::Store;
 use opencpm_servers::Postgres;
 use opencpm_store::{PostgresOptions, PostgresStore};
+use sqlx::ConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
 use tokio::task::spawn_blocking;
+use tokio::time::{sleep, timeout};
 
 use crate::contract::{Backend, HandClock, World};
 
@@ -27,6 +31,22 @@ pub(crate) async fn mortal_world() -> World {
 pub(crate) enum Server {
     Shared,
     Own(Box<Postgres>),
+}
+
+/// Far longer than anybody may wait, on a machine that is busy with tests.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Returns when so many wait for what this connection holds.
+pub(crate) async fn awaited_by(holder: &mut PgConnection, number: i64) {
+    const WAITING: &str = "SELECT count(*) FROM pg_locks
+        WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))";
+    let waiting = async {
+        while sqlx::query_scalar::<_, i64>(WAITING).fetch_one(&mut *holder).await.unwrap() < number
+        {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, waiting).await.unwrap();
 }
 
 /// A migrated database, and the store that is open on it.
@@ -72,6 +92,12 @@ impl Database {
 
     pub(crate) fn options(&self) -> PostgresOptions {
         options(self.server(), &self.name)
+    }
+
+    /// A connection that the store knows nothing of.
+    pub(crate) async fn behind_its_back(&self) -> PgConnection {
+        let options: PgConnectOptions = self.server().url(&self.name).parse().unwrap();
+        options.password(self.server().password()).connect().await.unwrap()
     }
 
     /// The database's clock reads a file that the test's clock writes.
