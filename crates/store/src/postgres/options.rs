@@ -15,9 +15,6 @@ pub struct PostgresOptions {
     pub connections: u32,
 }
 
-/// Parameters of the address.
-const KNOWN: &[&str] = &["sslmode", "sslrootcert", "sslcert", "sslkey", "host", "port", "user"];
-
 /// sqlx prints the options' password.
 #[derive(Clone)]
 struct Hidden(PgConnectOptions);
@@ -41,8 +38,9 @@ pub enum OptionsError {
     /// Perhaps a secret in a wrong place: its value is not repeated.
     #[error("the address has a parameter {0:?}, which is not known here")]
     Parameter(String),
-    /// Protects from nobody.
-    #[error("sslmode is verify-full, verify-ca or disable: the others trust whoever answers")]
+    /// The other modes take any certificate, one of any name that an authority knows, or go on in
+    /// clear where the server says so.
+    #[error("sslmode is verify-full or disable: the others trust whoever answers")]
     Mode,
     /// The password and everything that the nodes read would be readable on the way.
     #[error(
@@ -57,33 +55,27 @@ impl PostgresOptions {
     const CONNECTIONS: u32 = 16;
 
     /// From an address without a password. Without `sslmode`, only a server on this machine is
-    /// accepted.
+    /// accepted, and spoken to without TLS.
+    ///
+    /// # Errors
+    /// [`OptionsError`] tells what is wrong with the address.
     pub fn parse(url: &str, password: Option<&SecretString>) -> Result<Self, OptionsError> {
         let parsed = url::Url::parse(url).map_err(|_| OptionsError::Url)?;
         if !["postgres", "postgresql"].contains(&parsed.scheme()) {
             return Err(OptionsError::Url);
         }
-        if parsed.password().is_some() || parsed.query_pairs().any(|(key, _)| key == "password") {
+        if parsed.password().is_some() {
             return Err(OptionsError::Password);
         }
-        // The library logs a parameter that it does not know, with its value.
-        if let Some((key, _)) = parsed.query_pairs().find(|(key, _)| !KNOWN.contains(&&**key)) {
-            return Err(OptionsError::Parameter(key.into_owned()));
-        }
-        let modes: Vec<_> = parsed.query_pairs().filter(|(key, _)| key == "sslmode").collect();
-        let chosen = !modes.is_empty();
-        // The other modes take any certificate, or go on in clear where the server says so.
-        let safe = |mode: &str| ["verify-full", "verify-ca", "disable"].contains(&mode);
-        if modes.iter().any(|(_, mode)| !safe(mode)) {
-            return Err(OptionsError::Mode);
-        }
+        let chosen = parameters(&parsed)?;
         let mut options = PgConnectOptions::from_str(url).map_err(|_| OptionsError::Url)?;
-        if !chosen {
-            if !is_local(options.get_host()) {
-                return Err(OptionsError::Unprotected(options.get_host().to_owned()));
-            }
-            options = options.ssl_mode(PgSslMode::Disable);
-        }
+        let is_local = options.get_socket().is_some() || is_local(options.get_host());
+        let mode = match chosen {
+            Some(mode) => mode,
+            None if is_local => PgSslMode::Disable,
+            None => return Err(OptionsError::Unprotected(options.get_host().to_owned())),
+        };
+        options = options.ssl_mode(mode);
         if let Some(password) = password {
             options = options.password(password.expose_secret());
         }
@@ -91,15 +83,34 @@ impl PostgresOptions {
         Ok(Self { connect: Hidden(options), connections: Self::CONNECTIONS })
     }
 
-    /// An authority of one's own, instead of the system's.
+    /// An authority of one's own, besides the system's. The server has to show that it knows it.
     pub fn with_authority(mut self, file: PathBuf) -> Self {
-        self.connect.0 = self.connect.0.ssl_root_cert(file);
+        self.connect.0 = self.connect.0.ssl_root_cert(file).ssl_mode(PgSslMode::VerifyFull);
         self
     }
 
     pub(super) fn connect(&self) -> PgConnectOptions {
         self.connect.0.clone()
     }
+}
+
+/// Its `sslmode`, after a look at all of the parameters: the library logs one that it does not
+/// know, with its value.
+fn parameters(url: &url::Url) -> Result<Option<PgSslMode>, OptionsError> {
+    let mut mode = None;
+    for (name, value) in url.query_pairs() {
+        match (&*name, &*value) {
+            ("sslmode", "verify-full") => mode = Some(PgSslMode::VerifyFull),
+            ("sslmode", "disable") => mode = Some(PgSslMode::Disable),
+            ("sslmode", _) => return Err(OptionsError::Mode),
+            // Who names an authority wants it to be asked.
+            ("sslrootcert", _) => _ = mode.get_or_insert(PgSslMode::VerifyFull),
+            ("sslcert" | "sslkey" | "host" | "port" | "user", _) => {}
+            ("password", _) => return Err(OptionsError::Password),
+            (other, _) => return Err(OptionsError::Parameter(other.to_owned())),
+        }
+    }
+    Ok(mode)
 }
 
 fn is_local(host: &str) -> bool {
@@ -127,24 +138,30 @@ mod tests {
 
     #[test]
     fn a_connection_over_the_network_is_protected_unless_the_operator_says_otherwise() {
-        for url in ["postgresql://a@127.0.0.1/c", "postgresql://a@[::1]:5/c"] {
+        let socket = "postgresql://a@localhost/c?host=/run/postgresql";
+        for url in ["postgresql://a@127.0.0.1/c", "postgresql://a@[::1]:5/c", socket] {
             parse(url).unwrap();
         }
-        assert!(matches!(parse("postgresql://a@db/c"), Err(OptionsError::Unprotected(_))));
+        for url in ["postgresql://a@db/c", "postgresql://a@localhost/c?host=db"] {
+            assert!(matches!(parse(url), Err(OptionsError::Unprotected(_))), "{url}");
+        }
         for mode in ["verify-full", "disable"] {
             parse(&format!("postgresql://a@db/c?sslmode={mode}")).unwrap();
         }
-        for mode in ["require", "prefer", "allow"] {
-            let mode = parse(&format!("postgresql://a@db/c?sslmode={mode}"));
-            assert!(matches!(mode, Err(OptionsError::Mode)));
+        // They ask for TLS and take it from anybody.
+        for mode in ["require", "prefer", "allow", "verify-ca", "", "verify-ful"] {
+            let refused = parse(&format!("postgresql://a@localhost/c?sslmode={mode}"));
+            assert!(matches!(refused, Err(OptionsError::Mode)), "{mode}");
         }
-        assert!(matches!(parse("mysql://a@db/c"), Err(OptionsError::Url)));
     }
 
     #[test]
-    fn a_parameter_that_nobody_knows_is_refused_without_its_value() {
-        let refused = parse("postgresql://a@localhost/c?passwd=hush-hush").unwrap_err();
-        assert!(matches!(refused, OptionsError::Parameter(_)));
-        assert!(!refused.to_string().contains("hush-hush"), "{refused}");
+    fn what_is_misspelt_is_refused_and_its_value_not_repeated() {
+        for name in ["ssl-mode", "ssl_mode", "passwd", "options"] {
+            let refused = parse(&format!("postgresql://a@localhost/c?{name}=s3cret"));
+            let refused = refused.unwrap_err().to_string();
+            assert!(refused.contains(name) && !refused.contains("s3cret"), "{refused}");
+        }
+        assert!(matches!(parse("mysql://a@db/c"), Err(OptionsError::Url)));
     }
 }
