@@ -4,6 +4,7 @@ mod faults;
 mod leases;
 mod proxy;
 mod quotas;
+mod tls;
 mod world;
 
 use crate::contract;
