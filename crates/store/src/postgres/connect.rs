@@ -20,10 +20,13 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 /// before a lease would have ended (10 s): it cannot commit a binding much later than it was judged,
 /// and whoever waits for its rows does not wait for long. A statement may take longer: a large
 /// acceptance does. Temporary tables hold sealed bytes, in memory as far as it goes. Notices, such
-/// as that a temporary table is there already, are nobody's news.
+/// as that a temporary table is there already, are nobody's news. A server that answers before a
+/// commit is on disk does not do so here; one that also waits for a replica is left alone.
 const SETTINGS: &str = "SET statement_timeout = '30s'; SET lock_timeout = '2s';
     SET idle_in_transaction_session_timeout = '4s'; SET temp_buffers = '64MB';
-    SET client_min_messages = 'warning'";
+    SET client_min_messages = 'warning';
+    SELECT set_config('synchronous_commit', 'on', false)
+    WHERE current_setting('synchronous_commit') = 'off'";
 
 /// A schema that this version cannot work with, as the source of [`StoreError::Unavailable`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,5 +1,6 @@
 //! The contract on PostgreSQL, and what PostgreSQL does besides.
 
+mod durable;
 mod faults;
 mod leases;
 mod proxy;
