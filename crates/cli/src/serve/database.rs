@@ -152,7 +152,9 @@ async fn connect(
                 continue;
             }
             Some(SchemaError::Older { .. }) => return Err(ServeError::Store(error)),
-            _ if matches!(error, StoreError::Newer { .. }) => return Err(ServeError::Store(error)),
+            _ if matches!(error, StoreError::Newer { .. } | StoreError::Corrupt(_)) => {
+                return Err(ServeError::Store(error));
+            }
             _ => tracing::warn!(
                 error = chain(&error),
                 seconds = pause.as_secs(),

@@ -90,17 +90,33 @@ pub(super) async fn check_schema(pool: &PgPool) -> Result<(), StoreError> {
 
 /// The newest migration that was applied, and the lowest version that may run beside it.
 async fn schema(pool: &PgPool) -> Result<Option<(i64, i64)>, StoreError> {
-    let exists = "SELECT to_regclass('schema_compatibility') IS NOT NULL
-                     AND to_regclass('_sqlx_migrations') IS NOT NULL";
-    let row = sqlx::query(exists).fetch_one(pool).await.map_err(store_error)?;
-    if !row.try_get::<bool, _>(0).map_err(store_error)? {
+    let mut connection = pool.acquire().await.map_err(store_error)?;
+    if !is_made(&mut connection).await? {
         return Ok(None);
     }
     let versions = "SELECT (SELECT max(version) FROM _sqlx_migrations WHERE success),
                            (SELECT lowest FROM schema_compatibility)";
-    let row = sqlx::query(versions).fetch_one(pool).await.map_err(store_error)?;
+    let row = connection.fetch_one(versions).await.map_err(store_error)?;
     let [found, lowest] = [0, 1].map(|column| row.try_get::<Option<i64>, _>(column));
     Ok(found.map_err(store_error)?.zip(lowest.map_err(store_error)?))
+}
+
+/// Whether our schema is there, of whatever version. False for an empty database; one that has
+/// tables of somebody else is left alone.
+async fn is_made(connection: &mut PgConnection) -> Result<bool, StoreError> {
+    // Only the bookkeeping table of the migrations: the first start was interrupted.
+    let look = "SELECT to_regclass('schema_compatibility') IS NOT NULL
+                   AND to_regclass('_sqlx_migrations') IS NOT NULL,
+               EXISTS (SELECT FROM pg_class
+                       WHERE relnamespace = current_schema()::regnamespace
+                         AND relkind IN ('r', 'p')
+                         AND relname <> '_sqlx_migrations')";
+    let row = connection.fetch_one(look).await.map_err(store_error)?;
+    let [is_ours, has_tables] = [0, 1].map(|column| row.try_get::<bool, _>(column));
+    match (is_ours.map_err(store_error)?, has_tables.map_err(store_error)?) {
+        (false, true) => Err(StoreError::Corrupt("the database belongs to another program")),
+        (is_ours, _) => Ok(is_ours),
+    }
 }
 
 fn latest() -> i64 {
@@ -109,9 +125,7 @@ fn latest() -> i64 {
 
 pub(super) async fn pending(options: &PostgresOptions) -> Result<Vec<Migration>, StoreError> {
     let mut connection = options.connect().connect().await.map_err(store_error)?;
-    let exists = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
-    let row = connection.fetch_one(exists).await.map_err(store_error)?;
-    let applied = match row.try_get::<bool, _>(0).map_err(store_error)? {
+    let applied = match is_made(&mut connection).await? {
         true => applied(&mut connection).await?,
         false => Vec::new(),
     };
@@ -135,6 +149,7 @@ async fn applied(connection: &mut PgConnection) -> Result<Vec<i64>, StoreError> 
 /// it done.
 pub(super) async fn migrate(options: &PostgresOptions) -> Result<(), StoreError> {
     let mut connection = options.connect().connect().await.map_err(store_error)?;
+    is_made(&mut connection).await?;
     let migrated = MIGRATIONS.run(&mut connection).await;
     connection.close().await.map_err(store_error)?;
     migrated.map_err(|error| match error {

@@ -44,8 +44,10 @@ impl PostgresStore {
     /// Connects to a database whose schema this version can work with.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] with a [`SchemaError`] where the schema is absent, older or
-    /// newer; [`StoreError::Unavailable`] where the server cannot be reached.
+    /// [`StoreError::Unavailable`] with a [`SchemaError`] where the schema is absent or older;
+    /// [`StoreError::Newer`] where a newer version made it that this one cannot run beside;
+    /// [`StoreError::Corrupt`] where the database belongs to another program;
+    /// [`StoreError::Unavailable`] where the server cannot be reached.
     pub async fn connect(options: &PostgresOptions) -> Result<Self, StoreError> {
         let pool = connect::pool(options).await?;
         connect::check_schema(&pool).await?;
@@ -70,7 +72,8 @@ impl PostgresStore {
         connect::pending(options).await
     }
 
-    /// Brings the schema up to date. Nodes of the former version go on.
+    /// Brings the schema up to date. Nodes of the former version go on. A database with tables of
+    /// another program is left alone.
     pub async fn migrate(options: &PostgresOptions) -> Result<(), StoreError> {
         connect::migrate(options).await
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use opencpm_operations::port::{Store, StoreError};
 use opencpm_servers::Postgres;
-use opencpm_store::{PostgresOptions, PostgresStore, SchemaError};
+use opencpm_store::{PostgresOptions, PostgresStore};
 use sqlx::Connection;
 use tokio::time::timeout;
 
@@ -101,34 +101,4 @@ async fn a_server_that_takes_no_changes_still_tells_what_it_knows() {
     server.sql("postgres", "SELECT pg_reload_conf()");
     timeout(PATIENCE, async { while store.prune_replay(1).await.is_err() {} }).await.unwrap();
     Store::check(&*store).await.unwrap();
-}
-
-fn schema_error(answer: Result<PostgresStore, StoreError>) -> SchemaError {
-    match answer {
-        Err(StoreError::Unavailable(source)) => *source.downcast_ref().unwrap(),
-        Err(other) => panic!("{other}"),
-        Ok(_) => panic!("it was opened"),
-    }
-}
-
-#[tokio::test]
-async fn a_schema_of_another_version_is_named_and_a_compatible_one_is_used() {
-    let database = tokio::task::spawn_blocking(|| Database::new(Server::Shared)).await.unwrap();
-    let (options, name) = (database.options(), database.name().to_owned());
-    assert_eq!(PostgresStore::pending(&options).await.unwrap(), []);
-    let sql = |text: &str| database.server().sql(&name, text);
-    // A newer version that lets this one go on, and one that does not.
-    sql("INSERT INTO _sqlx_migrations SELECT 99, 'later', now(), true, checksum, 0
-         FROM _sqlx_migrations WHERE version = 1");
-    PostgresStore::connect(&options).await.unwrap().close().await.unwrap();
-    sql("UPDATE schema_compatibility SET lowest = 99");
-    let newer = PostgresStore::connect(&options).await;
-    assert!(matches!(newer, Err(StoreError::Newer { found: 99, .. })));
-    sql("DELETE FROM _sqlx_migrations WHERE version > 0; INSERT INTO _sqlx_migrations
-         VALUES (0, 'before', now(), true, '', 0); UPDATE schema_compatibility SET lowest = 0");
-    let older = schema_error(PostgresStore::connect(&options).await);
-    assert!(matches!(older, SchemaError::Older { found: 0, .. }));
-    sql("DROP TABLE _sqlx_migrations");
-    assert_eq!(schema_error(PostgresStore::connect(&options).await), SchemaError::Absent);
-    assert!(!PostgresStore::pending(&options).await.unwrap().is_empty());
 }

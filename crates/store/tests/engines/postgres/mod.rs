@@ -5,6 +5,7 @@ mod faults;
 mod leases;
 mod proxy;
 mod quotas;
+mod schemas;
 mod tls;
 mod world;
 

@@ -59,16 +59,27 @@ pub(crate) struct Database {
 impl Database {
     /// Made as a copy of one that was migrated once for the whole server.
     pub(crate) fn new(server: Server) -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
         static TEMPLATE: OnceLock<()> = OnceLock::new();
-        let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let database = Self { server, name, open: None };
+        let database = Self::named(server);
         match &database.server {
             Server::Shared => TEMPLATE.get_or_init(|| make_template(Postgres::shared())),
             Server::Own(server) => &make_template(server),
         };
         database.server().create_database(&database.name, Some("template_store"));
         database
+    }
+
+    /// Nobody has migrated it.
+    pub(crate) fn empty(server: Server) -> Self {
+        let database = Self::named(server);
+        database.server().create_database(&database.name, None);
+        database
+    }
+
+    fn named(server: Server) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        Self { server, name, open: None }
     }
 
     pub(crate) fn server(&self) -> &Postgres {
