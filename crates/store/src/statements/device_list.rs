@@ -221,16 +221,22 @@ fn one_of<T: serde::Serialize>(
 }
 
 fn push_order(sql: &mut Builder, order: DeviceOrder) {
-    let field = match order.by {
-        DeviceSort::InstanceId => "instance",
-        DeviceSort::Alias => "alias",
-        DeviceSort::LanIp => "lan_ip",
-        DeviceSort::SubnetId => "subnet_id",
-        DeviceSort::DeliverTime => "deliver_time",
-        DeviceSort::Deadline => "deadline",
+    let (field, may_be_unknown) = match order.by {
+        DeviceSort::InstanceId => ("instance", false),
+        DeviceSort::Alias => ("alias", false),
+        DeviceSort::LanIp => ("lan_ip", false),
+        DeviceSort::SubnetId => ("subnet_id", false),
+        DeviceSort::DeliverTime => ("deliver_time", true),
+        DeviceSort::Deadline => ("deadline", true),
     };
-    // What is not known counts as smallest.
-    let direction = if order.descending { " DESC NULLS LAST" } else { " ASC NULLS FIRST" };
+    // What is not known counts as smallest. Where all is known, that must not be said: PostgreSQL
+    // would not read an index in its own order.
+    let direction = match (order.descending, may_be_unknown) {
+        (true, true) => " DESC NULLS LAST",
+        (true, false) => " DESC",
+        (false, true) => " ASC NULLS FIRST",
+        (false, false) => " ASC",
+    };
     sql.push(" ORDER BY device.").push(field).push(direction);
     if order.by != DeviceSort::InstanceId {
         sql.push(", device.instance ASC");

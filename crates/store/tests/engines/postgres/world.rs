@@ -105,6 +105,11 @@ impl Database {
         options(self.server(), &self.name)
     }
 
+    /// Closes the store that is open on it.
+    pub(crate) async fn close(&mut self) {
+        self.open.take().unwrap().close().await.unwrap();
+    }
+
     /// A connection that the store knows nothing of.
     pub(crate) async fn behind_its_back(&self) -> PgConnection {
         let options: PgConnectOptions = self.server().url(&self.name).parse().unwrap();
