@@ -175,8 +175,8 @@ pub trait Store: Send + Sync {
     /// more its jobs take. Touches at most `limit` rows and returns how many.
     async fn prune_tasks(&self, ago: Span, limit: u32) -> Result<u64, StoreError>;
 
-    /// Overwrites what erased and replaced rows left behind in the store's files. Returns true
-    /// when nothing is left.
+    /// Overwrites what erased and replaced rows left behind in the store's files, as far as the
+    /// engine can: decision 0032. Returns true when nothing is left to do.
     async fn scrub(&self) -> Result<bool, StoreError>;
 
     /// Forgets nonces and fingerprints that expired by the store's clock; at most `limit`.

@@ -144,7 +144,7 @@ impl Engine for PostgresStore {
 
     async fn scrub(&self) -> Result<bool, StoreError> {
         // The space of deleted rows is used again once the table is vacuumed; PostgreSQL does not
-        // overwrite it. A vacuum that finds another one at work leaves it alone.
+        // overwrite it (decision 0032). A vacuum that finds another one at work leaves it alone.
         let vacuum = sqlx::query("VACUUM (SKIP_LOCKED, INDEX_CLEANUP ON, TRUNCATE ON) sealed");
         match timeout(SCRUB_LIMIT, vacuum.execute(&self.pool)).await {
             Ok(done) => done.map(|_| true).map_err(store_error),
