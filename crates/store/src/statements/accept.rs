@@ -102,6 +102,7 @@ async fn insert_task(session: &mut Session, task: &NewTask) -> Result<bool, Stor
 macro_rules! changed {
     ($dialect:ident) => {
         concat!(
+            changed!(@devices $dialect),
             "SELECT new.instance FROM incoming AS new LEFT JOIN device
                  ON device.instance = new.instance
                 AND device.account = $1
@@ -120,6 +121,15 @@ macro_rules! changed {
             within!($dialect, "$4"),
             ") WHERE device.instance IS NULL ORDER BY new.position",
         )
+    };
+    (@devices sqlite) => {
+        ""
+    };
+    // Looked up by their ids, whatever the server believes of the other conditions: with numbers
+    // that are old or missing it would rather look at every device of the account.
+    (@devices postgres) => {
+        "WITH device AS MATERIALIZED (
+             SELECT * FROM device WHERE instance = ANY (ARRAY(SELECT instance FROM incoming))) "
     };
 }
 

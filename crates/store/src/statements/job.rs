@@ -109,8 +109,9 @@ pub(crate) async fn deliverable(
     filter: Deliverable,
     limit: u32,
 ) -> Result<Vec<DeliverableJob>, StoreError> {
-    // SQLite keeps the order of a cross join: first the few jobs, not the gateway's many devices.
-    // The sign keeps it from walking through all jobs in order of their numbers.
+    // First the few jobs, not the gateway's many devices: SQLite keeps the order of a cross join,
+    // PostgreSQL that of a subquery with an offset. The sign keeps both from walking through all
+    // jobs in order of their numbers.
     macro_rules! deliverable {
         ($sqlite:literal, $postgres:literal) => {
             query(each(
@@ -124,9 +125,11 @@ pub(crate) async fn deliverable(
                 ),
                 concat!(
                     "SELECT job.*, sealed.enc, sealed.ciphertext, device.epoch
-                     FROM job JOIN device ON device.instance = job.instance
+                     FROM job CROSS JOIN LATERAL (
+                         SELECT epoch FROM device
+                         WHERE instance = job.instance AND gateway = $1 OFFSET 0) AS device
                      LEFT JOIN sealed ON sealed.job = job.number
-                     WHERE job.status = 4 AND device.gateway = $1 AND ",
+                     WHERE job.status = 4 AND ",
                     $postgres,
                     " ORDER BY +job.number LIMIT $3"
                 ),

@@ -3,6 +3,7 @@
 mod durable;
 mod faults;
 mod leases;
+
 mod plans;
 mod proxy;
 mod quotas;
