@@ -16,6 +16,7 @@ pub(crate) mod job_changes;
 pub(crate) mod nodes;
 pub(crate) mod reading;
 pub(crate) mod retention;
+pub(crate) mod statements;
 pub(crate) mod world;
 
 pub(crate) use world::{

@@ -3,7 +3,6 @@
 mod durable;
 mod faults;
 mod leases;
-
 mod plans;
 mod proxy;
 mod quotas;

@@ -18,7 +18,9 @@ use super::world::{Database, PATIENCE, Server};
 use crate::contract::world::{
     GATEWAY, enrolment, fingerprint, hello, identity, nonce, sealing, secret_id, span, tag_filter,
 };
-use crate::contract::{Backend, HandClock, app, id, new_task, next, prepare, succeeded};
+use crate::contract::{
+    Backend, HandClock, app, id, new_task, next, prepare, statements, succeeded,
+};
 
 /// A hundred thousand devices, most of them account 2's, all of them connected. Each had a job
 /// that has ended, in tasks of ten; half of them have one that is under way. Each has its own number as a tag, every fourth a role.
@@ -257,4 +259,17 @@ async fn work(scene: &mut Scene, time: u64) {
     check!(scene, "renew_lease", |store, _n| store
         .renew_lease(GatewayId::from_bytes([1; 16]), span(1)));
     check!(scene, "prune_replay", |store, _n| store.prune_replay(10));
+}
+
+#[tokio::test]
+async fn the_number_of_statements_does_not_depend_on_the_number_of_devices() {
+    assert_eq!(statements_for(2).await, statements_for(2_000).await);
+}
+
+async fn statements_for(number: usize) -> Vec<(&'static str, u64)> {
+    let mut database = spawn_blocking(|| Database::new(Server::Shared)).await.unwrap();
+    let clock = HandClock::new();
+    let port = database.open(&clock).await;
+    let store = database.store();
+    statements::counted(&port, || store.statements(), &clock, number).await
 }

@@ -105,6 +105,11 @@ impl Database {
         options(self.server(), &self.name)
     }
 
+    /// The store that is open on it.
+    pub(crate) fn store(&self) -> Arc<PostgresStore> {
+        Arc::clone(self.open.as_ref().unwrap())
+    }
+
     /// Closes the store that is open on it.
     pub(crate) async fn close(&mut self) {
         self.open.take().unwrap().close().await.unwrap();

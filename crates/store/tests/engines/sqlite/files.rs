@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use opencpm_domain::{GatewayId, InstanceId, JobId, TaskId};
-use opencpm_operations::port::{Deliverable, Enrolled, Store, StoreError};
-use opencpm_operations::row::{Acceptance, DeviceQuery, LogQuery, NewTask};
+use opencpm_domain::{GatewayId, InstanceId, TaskId};
+use opencpm_operations::port::{Enrolled, Store, StoreError};
+use opencpm_operations::row::Acceptance;
 use opencpm_store::{OpenError, SqliteStore};
 use sqlx::{ConnectOptions, Connection};
 use tempfile::TempDir;
 
-use crate::contract::world::{GATEWAY, app, enrolment, first_start, hello, span};
-use crate::contract::{HandClock, fleet, id, new_task, next, prepare, succeeded};
+use crate::contract::world::{GATEWAY, enrolment, first_start, span};
+use crate::contract::{HandClock, fleet, id, new_task, next, prepare, statements, succeeded};
 use crate::sqlite::world::open;
 
 fn ids(number: usize) -> Vec<InstanceId> {
@@ -232,49 +232,12 @@ async fn the_number_of_statements_does_not_depend_on_the_number_of_devices() {
     assert_eq!(few, many);
 }
 
-/// How many statements each method needs, by its name.
 async fn statements_for(number: usize) -> Vec<(&'static str, u64)> {
     let home = TempDir::new().unwrap();
     let clock = HandClock::new();
-    let now = opencpm_operations::port::Clock::now(&*clock);
     let store = open(&home.path().join("opencpm.db"), &clock).await;
     let port: Arc<dyn Store> = store.clone();
-    prepare(&port, now).await;
-    let ids = ids(number);
-    fleet(&port, &ids, now).await;
-    let task: NewTask = new_task(&port, 100, &ids, now).await;
-    let jobs: Vec<JobId> = task.jobs.iter().map(|job| job.job).collect();
-    let mut counts = Vec::new();
-    macro_rules! count {
-        ($name:literal, $call:expr) => {{
-            let before = store.statements();
-            let answer = $call.await.unwrap();
-            counts.push(($name, store.statements() - before));
-            answer
-        }};
-    }
-    count!("reset_candidates", store.reset_candidates(&ids));
-    count!("accept", store.accept(task.into()));
-    count!("deliverable_jobs", store.deliverable_jobs(GATEWAY, Deliverable::Jobs(jobs), 10_000));
-    count!("open_jobs", store.open_jobs(&ids));
-    let (_, rows) = count!("task", store.task(TaskId::new(100).unwrap())).unwrap();
-    let changes = rows.iter().map(|job| next(job, succeeded(now))).collect();
-    assert_eq!(count!("change_jobs", store.change_jobs(changes, Some(GATEWAY))).len(), number);
-    let bound = count!("bind", store.bind(GATEWAY, ids.iter().map(hello).collect()));
-    count!("unbind", store.unbind(GATEWAY, bound));
-    let query = DeviceQuery { instances: ids.clone(), limit: 10_000, ..DeviceQuery::default() };
-    assert_eq!(count!("devices", store.devices(&query)).1.items.len(), number);
-    let query = LogQuery {
-        account: app(1),
-        instance: ids[0].clone(),
-        from: now,
-        before: now + span(1),
-        offset: 0,
-        limit: 10,
-    };
-    count!("log", store.log(&query));
-    count!("prune_tasks", store.prune_tasks(span(0), 10));
-    counts
+    statements::counted(&port, || store.statements(), &clock, number).await
 }
 
 /// Set in the process that has a small file system of its own.
