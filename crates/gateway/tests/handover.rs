@@ -193,7 +193,7 @@ async fn devices_of_a_gateway_that_is_cut_off_from_the_store_take_their_jobs_to_
     let before = here.api.store.reset_candidates(&instances).await.unwrap();
     let Connection::Bound { binding, .. } = before.devices[0].connection else { panic!("bound") };
 
-    cut_off.cable.cut();
+    let _closed = cut_off.door.close().await;
     let report = here.report(&device, &frame);
     agent.say(AgentEvent::Report(Box::new(report.clone()))).await;
     assert_eq!(agent.farewell().await, Some(Farewell::Unavailable), "and no acknowledgement");
@@ -208,7 +208,7 @@ async fn devices_of_a_gateway_that_is_cut_off_from_the_store_take_their_jobs_to_
     // What the one that was cut off still tries arrives late, and is refused.
     here.clock.advance(short);
     let devices = Deliverable::Devices(vec![away.instance.clone()]);
-    let late = cut_off.cable.roles.deliver(binding.gateway, devices).await;
+    let late = cut_off.door.roles.deliver(binding.gateway, devices).await;
     assert!(matches!(late, Err(StoreError::LeaseEnded)), "{late:?}");
     drop(agent);
     other.stop().await;

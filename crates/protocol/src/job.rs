@@ -3,6 +3,8 @@
 //! One place for agent and simulated fleet. Pure: what the device knows comes in, and the reason
 //! for the signed refusal comes out.
 
+use std::borrow::Borrow;
+
 use opencpm_domain::{
     AppId, DeploymentId, Generation, InstanceId, Password, PasswordPolicy, Reason, Sequence,
     Timestamp,
@@ -62,10 +64,10 @@ impl Recipient<'_> {
     ///
     /// A job that opens was made by the deployment. What is left to check is [`check_time`] and
     /// [`password`].
-    pub fn open(
+    pub fn open<K: Borrow<SealingKey>>(
         &self,
         frame: &JobFrame,
-        key: impl FnOnce(Generation) -> Option<SealingKey>,
+        key: impl FnOnce(Generation) -> Option<K>,
     ) -> Result<SecretString, Unopened> {
         let refused = Unopened::Refused;
         let trust = self.trust.ok_or(refused(Reason::AuthorityUnknown))?;
@@ -89,7 +91,7 @@ impl Recipient<'_> {
             issued_at: frame.issued_at,
             not_after: frame.not_after,
         };
-        seal::open(&frame.sealed, &context, &key, authority).map_err(Unopened::Seal)
+        seal::open(&frame.sealed, &context, key.borrow(), authority).map_err(Unopened::Seal)
     }
 }
 

@@ -13,7 +13,6 @@
 )]
 
 mod client;
-mod door;
 mod site;
 
 use serde_json::{Value, json};

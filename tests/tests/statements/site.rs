@@ -3,17 +3,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opencpm_api::{Edge, Listener};
-use opencpm_domain::{AppId, DeploymentId, Span, TaskId, TaskStatus, Timestamp, Uin};
+use opencpm_deployment::{Door, Parts};
+use opencpm_domain::{Span, TaskId, TaskStatus, Timestamp};
 use opencpm_fleet::{Fleet, Plan, Seed};
 use opencpm_gateway::{Config, Connector, Gateway, Roles};
 use opencpm_operations::administer::MadeKey;
-use opencpm_operations::first_start::{NewDeployment, first_start, new_root_key, plan};
-use opencpm_operations::keyring::{Keyring, MasterKey};
-use opencpm_operations::port::{Clock, IssueError, Issued, Issuer, Queue, Random, Store};
-use opencpm_operations::role::{ApiRole, GatewayRole, LiveTrust, Settings, Trust};
-use opencpm_protocol::node::TlsPublic;
+use opencpm_operations::port::{Clock, Store};
+use opencpm_operations::role::ApiRole;
 use opencpm_protocol::token::EnrolmentToken;
-use opencpm_queue::EmbeddedQueue;
 use opencpm_store::SqliteStore;
 use opencpm_tests::eventually;
 use secrecy::ExposeSecret;
@@ -21,7 +18,6 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::sync::RwLock;
 use tokio::task::JoinHandle;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
@@ -29,7 +25,6 @@ use tokio_rustls::rustls::server::ResolvesServerCertUsingSni;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::{Client, Dialect};
-use crate::door::Door;
 
 /// For the largest fleet to do its jobs, on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(1_800);
@@ -43,23 +38,6 @@ impl Clock for Still {
     }
 }
 
-struct System;
-
-impl Random for System {
-    fn fill(&self, buffer: &mut [u8]) {
-        getrandom::fill(buffer).expect("a random source");
-    }
-}
-
-/// No node joins in these tests.
-struct NoIssuer;
-
-impl Issuer for NoIssuer {
-    fn issue(&self, _: &TlsPublic, _: &[String]) -> Result<Issued, IssueError> {
-        Err(IssueError("no node joins here".into()))
-    }
-}
-
 /// A deployment in this process with a fleet that is connected to it.
 pub(crate) struct Site {
     runtime: Runtime,
@@ -69,7 +47,7 @@ pub(crate) struct Site {
     authorities: [String; 2],
     listeners: Vec<JoinHandle<()>>,
     gateway: Gateway,
-    door: Arc<RwLock<()>>,
+    door: Arc<Door>,
     fleet: Fleet,
     instances: Vec<String>,
     shutdown: CancellationToken,
@@ -82,14 +60,18 @@ impl Site {
         let runtime = Runtime::new().expect("a runtime");
         let files = tempfile::tempdir().expect("a directory");
         let database = runtime.block_on(open(files.path()));
-        let (parts, key) = runtime.block_on(Parts::make(&database));
+        let (parts, key) =
+            runtime.block_on(Parts::make(Arc::<SqliteStore>::clone(&database), Arc::new(Still)));
         let shutdown = CancellationToken::new();
         // What one has checked the other has not: each checks the reports of its own tasks, and
         // remembers all of them.
         let apis = [parts.api(), parts.api()];
-        let door = Arc::new(RwLock::new(()));
-        let gateway =
-            runtime.block_on(start_gateway(&parts, &apis[0], Arc::clone(&door), &shutdown));
+        let door = {
+            let gateway = parts.gateway(Span::from_secs(86_400));
+            let enrolment = Some(Arc::clone(&apis[0]));
+            Arc::new(Door::new(Roles { gateway, enrolment }))
+        };
+        let gateway = runtime.block_on(start_gateway(Arc::clone(&door), &shutdown));
         let mut listeners = Vec::new();
         let authorities = apis.map(|api| {
             let (authority, running) = runtime.block_on(listen(api, &shutdown));
@@ -126,7 +108,7 @@ impl Site {
 
     /// How many SQL statements a request takes, while the gateway stands still.
     pub(crate) fn count<T>(&self, request: impl FnOnce() -> T) -> (T, u64) {
-        let _closed = self.runtime.block_on(self.door.write());
+        let _closed = self.runtime.block_on(self.door.close());
         let before = self.store.statements();
         let answer = request();
         (answer, self.store.statements() - before)
@@ -172,82 +154,8 @@ async fn open(folder: &Path) -> Arc<SqliteStore> {
     Arc::new(SqliteStore::open(&path, Arc::new(Still)).await.expect("a new database"))
 }
 
-/// What the roles are made of.
-struct Parts {
-    store: Arc<dyn Store>,
-    queue: Arc<dyn Queue>,
-    clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
-    keys: Arc<Keyring>,
-    trust: Arc<LiveTrust>,
-}
-
-impl Parts {
-    /// A new deployment, and its first key.
-    async fn make(database: &Arc<SqliteStore>) -> (Self, MadeKey) {
-        let store: Arc<dyn Store> = Arc::<SqliteStore>::clone(database);
-        let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) =
-            (Arc::new(Still), Arc::new(System));
-        let (deployment, root) = (DeploymentId::from_bytes([5; 16]), new_root_key(&*random));
-        let master = MasterKey::new(random.bytes::<32>().into());
-        let new = NewDeployment {
-            master: &master,
-            root: &root,
-            deployment,
-            tls_certificate: Vec::new(),
-            tls_key: Vec::new().into(),
-            app_id: AppId::new(1).expect("a number"),
-            account_name: "first".to_owned(),
-            uin: Uin::parse("1").expect("a user"),
-        };
-        let (first, key) = plan(&*clock, Arc::clone(&random), new).expect("new keys");
-        first_start(&*store, first).await.expect("an empty store");
-        let row = store.deployment().await.expect("a store").expect("it was just made");
-        let keys = Keyring::load(deployment, &master, &row.encrypted_keys, Arc::clone(&random));
-        let keys = Arc::new(keys.expect("the same master key"));
-        let trust =
-            Arc::new(LiveTrust::new(Trust::load(&row, &root.public()).expect("a statement")));
-        let queue = Arc::new(EmbeddedQueue::new());
-        (Self { store, queue, clock, random, keys, trust }, key)
-    }
-
-    fn api(&self) -> Arc<ApiRole> {
-        Arc::new(ApiRole {
-            store: Arc::clone(&self.store),
-            queue: Arc::clone(&self.queue),
-            clock: Arc::clone(&self.clock),
-            random: Arc::clone(&self.random),
-            keys: Arc::<Keyring>::clone(&self.keys),
-            issuer: Arc::new(NoIssuer),
-            trust: Arc::clone(&self.trust),
-            settings: Settings { gateways: vec!["localhost:1".to_owned()], ..Settings::default() },
-            proofs: Default::default(),
-            cores: Default::default(),
-            room: Default::default(),
-            quotas: Default::default(),
-        })
-    }
-
-    fn gateway(&self) -> GatewayRole {
-        GatewayRole {
-            store: Arc::clone(&self.store),
-            queue: Arc::clone(&self.queue),
-            clock: Arc::clone(&self.clock),
-            random: Arc::clone(&self.random),
-            trust: Arc::clone(&self.trust),
-            gateways: Vec::new(),
-            lease: Span::from_secs(86_400),
-        }
-    }
-}
-
 /// A gateway behind a door. Its own time stands still, too, as far as a test can last.
-async fn start_gateway(
-    parts: &Parts,
-    enrolment: &Arc<ApiRole>,
-    door: Arc<RwLock<()>>,
-    shutdown: &CancellationToken,
-) -> Gateway {
+async fn start_gateway(door: Arc<Door>, shutdown: &CancellationToken) -> Gateway {
     let day = Duration::from_secs(86_400);
     let config = Config {
         sweep: day,
@@ -256,7 +164,6 @@ async fn start_gateway(
         drain: Duration::from_millis(20),
         ..Config::default()
     };
-    let roles = Roles { gateway: parts.gateway(), enrolment: Some(Arc::clone(enrolment)) };
     let socket = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     // No certificate: every device is in this process.
     let tls = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -264,8 +171,7 @@ async fn start_gateway(
         .expect("the provider's own")
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(ResolvesServerCertUsingSni::new()));
-    let operations = Arc::new(Door { roles, open: door });
-    Gateway::start_with(config, operations, socket, Arc::new(tls), shutdown.clone())
+    Gateway::start_with(config, door, socket, Arc::new(tls), shutdown.clone())
 }
 
 /// The API on a port of its own.

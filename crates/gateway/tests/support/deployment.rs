@@ -5,36 +5,33 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use opencpm_deployment::{DEPLOYMENT, Door, Parts};
 use opencpm_domain::{
-    AppId, Condition, DeploymentId, Generation, InstanceId, Password, PasswordPolicy, Span, TaskId,
-    Timestamp, Uin,
+    Condition, Generation, InstanceId, Password, PasswordPolicy, Sequence, Span, TaskId, Timestamp,
 };
 use opencpm_gateway::{Config, Connector, Gateway, Pipe, Roles};
 use opencpm_operations::administer::{Administrator, NewEnrolmentToken, create_enrolment_token};
 use opencpm_operations::authenticate::{Caller, known_key};
-use opencpm_operations::first_start::{NewDeployment, first_start, new_root_key, plan};
-use opencpm_operations::keyring::{Keyring, MasterKey};
 use opencpm_operations::lease;
-use opencpm_operations::port::{Clock, IssueError, Issued, Issuer, Queue, Random, Store};
+use opencpm_operations::port::Clock;
 use opencpm_operations::reset_password::{ResetPassword, reset_password};
-use opencpm_operations::role::{ApiRole, GatewayRole, LiveTrust, Settings, Trust};
+use opencpm_operations::role::ApiRole;
 use opencpm_operations::row::{Unique, UsedNonce};
 use opencpm_protocol::conversation::{AgentEvent, AgentStep, Pinned};
+use opencpm_protocol::job::Recipient;
 use opencpm_protocol::message::JobFrame;
-use opencpm_protocol::node::TlsPublic;
 use opencpm_protocol::report::Report;
-use opencpm_protocol::seal::{SealContext, Verb, open};
 use opencpm_protocol::sign::Signed;
 use opencpm_protocol::token::EnrolmentToken;
 use opencpm_queue::EmbeddedQueue;
 use opencpm_store::SqliteStore;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
+use tokio::sync::OwnedRwLockWriteGuard;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::agent::{Agent, Device};
-use super::cable::Cable;
 
 pub const PASSWORD: &str = "Correct1Horse(2)";
 
@@ -58,31 +55,16 @@ impl Clock for TestClock {
     }
 }
 
-struct System;
-
-impl Random for System {
-    fn fill(&self, buffer: &mut [u8]) {
-        getrandom::fill(buffer).unwrap();
-    }
-}
-
-/// No node joins in these tests.
-struct NoIssuer;
-
-impl Issuer for NoIssuer {
-    fn issue(&self, _: &TlsPublic, _: &[String]) -> Result<Issued, IssueError> {
-        Err(IssueError("no node joins here".into()))
-    }
-}
-
 /// Everything but the gateways.
 pub struct Deployment {
     pub api: Arc<ApiRole>,
     pub caller: Caller,
     pub clock: Arc<TestClock>,
     pub pinned: Pinned,
-    keys: Arc<Keyring>,
+    parts: Parts,
     store: Arc<SqliteStore>,
+    /// The doors of processes that are gone stay closed.
+    gone: Vec<OwnedRwLockWriteGuard<()>>,
     nonces: u64,
     files: tempfile::TempDir,
 }
@@ -92,46 +74,30 @@ pub struct Node {
     pub gateway: Gateway,
     pub connector: Connector,
     pub shutdown: CancellationToken,
-    pub cable: Arc<Cable>,
+    pub door: Arc<Door>,
 }
 
 impl Deployment {
     pub async fn start() -> Self {
         let files = tempfile::tempdir().unwrap();
         let clock = Arc::new(TestClock { started: Instant::now(), ahead: AtomicU64::new(0) });
-        let random: Arc<dyn Random> = Arc::new(System);
         let store = open_store(&files, &clock).await;
-        let (deployment, root) = (DeploymentId::from_bytes([5; 16]), new_root_key(&*random));
-        let master = MasterKey::new(random.bytes::<32>().into());
-        let new = NewDeployment {
-            master: &master,
-            root: &root,
-            deployment,
-            tls_certificate: Vec::new(),
-            tls_key: Vec::new().into(),
-            app_id: AppId::new(1).unwrap(),
-            account_name: "first".to_owned(),
-            uin: Uin::parse("1").unwrap(),
-        };
-        let (first, key) = plan(&*clock, Arc::clone(&random), new).unwrap();
-        first_start(&*store, first).await.unwrap();
-        let row = store.deployment().await.unwrap().unwrap();
-        let keys = Keyring::load(deployment, &master, &row.encrypted_keys, random).unwrap();
-        let keys = Arc::new(keys);
-        let trust = Arc::new(LiveTrust::new(Trust::load(&row, &root.public()).unwrap()));
-        let api = api_role(&store, &clock, &keys, trust);
+        let (parts, key) =
+            Parts::make(Arc::<SqliteStore>::clone(&store), Arc::<TestClock>::clone(&clock)).await;
+        let api = parts.api();
         let caller = known_key(&api, &key.secret_id).await.unwrap().caller;
-        let pinned = Pinned { root: root.public(), deployment, generation: None };
-        Self { api, caller, clock, pinned, keys, store, nonces: 0, files }
+        let pinned = Pinned { root: parts.root, deployment: DEPLOYMENT, generation: None };
+        Self { api, caller, clock, pinned, parts, store, gone: Vec::new(), nonces: 0, files }
     }
 
     /// The process is gone, and another one opens the same files.
     pub async fn crash(&mut self, node: Node) {
-        node.cable.cut();
+        self.gone.push(node.door.close().await);
         self.store.close().await.unwrap();
         self.store = open_store(&self.files, &self.clock).await;
-        let trust = Arc::clone(&self.api.trust);
-        self.api = api_role(&self.store, &self.clock, &self.keys, trust);
+        self.parts.store = Arc::<SqliteStore>::clone(&self.store);
+        self.parts.queue = Arc::new(EmbeddedQueue::new());
+        self.api = self.parts.api();
     }
 
     pub async fn gateway(&self) -> Node {
@@ -139,24 +105,15 @@ impl Deployment {
     }
 
     pub async fn gateway_with(&self, lease: Span, config: Config) -> Node {
-        let role = GatewayRole {
-            store: Arc::<SqliteStore>::clone(&self.store),
-            queue: Arc::clone(&self.api.queue),
-            clock: Arc::<TestClock>::clone(&self.clock),
-            random: Arc::clone(&self.api.random),
-            trust: Arc::clone(&self.api.trust),
-            gateways: Vec::new(),
-            lease,
-        };
-        let roles = Roles { gateway: role, enrolment: Some(Arc::clone(&self.api)) };
-        let cable = Arc::new(Cable::new(roles));
+        let gateway = self.parts.gateway(lease);
+        let door = Arc::new(Door::new(Roles { gateway, enrolment: Some(Arc::clone(&self.api)) }));
         let (tls, _) = super::tls();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let shutdown = CancellationToken::new();
-        let operations = Arc::clone(&cable);
+        let operations = Arc::clone(&door);
         let gateway = Gateway::start_with(config, operations, listener, tls, shutdown.clone());
         let connector = gateway.connector();
-        Node { gateway, connector, shutdown, cable }
+        Node { gateway, connector, shutdown, door }
     }
 
     fn unique(&mut self) -> Unique {
@@ -227,21 +184,18 @@ impl Deployment {
 
     /// Opens a job as the machine does.
     pub fn open(&self, device: &Device, frame: &JobFrame) -> SecretString {
-        let context = SealContext {
+        let trust = self.api.trust.now();
+        let recipient = Recipient {
             deployment: self.pinned.deployment,
             account: self.caller.app_id,
-            instance: device.instance.clone(),
+            instance: &device.instance,
             identity_generation: frame.identity_generation,
-            sealing_generation: frame.sealing_generation,
-            verb: Verb::from_number(frame.verb).unwrap(),
-            job: frame.job,
-            sequence: frame.sequence,
-            issued_at: frame.issued_at,
-            not_after: frame.not_after,
+            trust: Some(&trust.statement),
+            highest: Sequence::default(),
+            forgotten: Sequence::default(),
+            now: self.api.clock.now(),
         };
-        let trust = self.api.trust.now();
-        let authority = trust.statement.authority(frame.authority).unwrap();
-        open(&frame.sealed, &context, &device.sealing, authority).unwrap()
+        recipient.open(frame, |_| Some(&*device.sealing)).unwrap()
     }
 
     /// A success, as the machine signs it.
@@ -274,29 +228,6 @@ impl Node {
 async fn open_store(files: &tempfile::TempDir, clock: &Arc<TestClock>) -> Arc<SqliteStore> {
     let path: PathBuf = files.path().join("data").join("store.db");
     Arc::new(SqliteStore::open(&path, Arc::<TestClock>::clone(clock)).await.unwrap())
-}
-
-fn api_role(
-    store: &Arc<SqliteStore>,
-    clock: &Arc<TestClock>,
-    keys: &Arc<Keyring>,
-    trust: Arc<LiveTrust>,
-) -> Arc<ApiRole> {
-    let queue: Arc<dyn Queue> = Arc::new(EmbeddedQueue::new());
-    Arc::new(ApiRole {
-        store: Arc::<SqliteStore>::clone(store),
-        queue,
-        clock: Arc::<TestClock>::clone(clock),
-        random: Arc::new(System),
-        keys: Arc::<Keyring>::clone(keys),
-        issuer: Arc::new(NoIssuer),
-        trust,
-        settings: Settings { gateways: vec!["localhost:1".to_owned()], ..Settings::default() },
-        proofs: Default::default(),
-        cores: Default::default(),
-        room: Default::default(),
-        quotas: Default::default(),
-    })
 }
 
 /// A gateway that knows of no other, and has no time to lose at its end.

@@ -10,7 +10,6 @@
 )]
 
 pub mod agent;
-pub mod cable;
 pub mod deployment;
 pub mod fake;
 

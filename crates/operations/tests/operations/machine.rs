@@ -5,10 +5,10 @@ use opencpm_operations::connect::{Arrival, bind, recognise};
 use opencpm_operations::enrol::{EnrolRefusal, enrol};
 use opencpm_operations::record_reports::{Delivered, record_reports};
 use opencpm_operations::role::GatewayRole;
+use opencpm_protocol::job::Recipient;
 use opencpm_protocol::key::{SealingKey, SigningKey};
 use opencpm_protocol::message::{EnrolRequest, Enrolled, Facts, Hello, JobFrame};
 use opencpm_protocol::report::{Report, SealingCertificate};
-use opencpm_protocol::seal::{SealContext, Verb, open};
 use opencpm_protocol::sign::Signed;
 use opencpm_protocol::token::EnrolmentToken;
 use secrecy::SecretString;
@@ -94,21 +94,18 @@ impl Machine {
 
     /// Reads the sealed password.
     pub(crate) fn open(&self, world: &World, frame: &JobFrame) -> SecretString {
-        let context = SealContext {
+        let trust = world.api.trust.now();
+        let recipient = Recipient {
             deployment: DEPLOYMENT,
             account: account(1),
-            instance: self.instance.clone(),
+            instance: &self.instance,
             identity_generation: frame.identity_generation,
-            sealing_generation: frame.sealing_generation,
-            verb: Verb::from_number(frame.verb).unwrap(),
-            job: frame.job,
-            sequence: frame.sequence,
-            issued_at: frame.issued_at,
-            not_after: frame.not_after,
+            trust: Some(&trust.statement),
+            highest: Sequence::default(),
+            forgotten: Sequence::default(),
+            now: trust.statement.valid_until,
         };
-        let trust = world.api.trust.now();
-        let authority = trust.statement.authority(frame.authority).unwrap();
-        open(&frame.sealed, &context, &self.sealing, authority).unwrap()
+        recipient.open(frame, |_| Some(&*self.sealing)).unwrap()
     }
 
     /// That the job was applied, with this advice.

@@ -1,3 +1,5 @@
+//! A gateway that can be cut off.
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,13 +15,26 @@ use opencpm_protocol::message::{EnrolRequest, Enrolled, Farewell};
 use opencpm_protocol::node::{CertificateRequest, Certified};
 use opencpm_protocol::sign::Signed;
 use opencpm_protocol::statement::TrustStatement;
-use tokio::sync::RwLock;
+use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 
-/// A gateway's way to the operations. Whoever holds the lock alone knows that the gateway asks
-/// the store for nothing, and that nothing of it is under way.
-pub(crate) struct Door {
-    pub(crate) roles: Roles,
-    pub(crate) open: Arc<RwLock<()>>,
+/// A gateway's way to the operations, which can be closed.
+pub struct Door {
+    /// What is behind it.
+    pub roles: Roles,
+    open: Arc<RwLock<()>>,
+}
+
+impl Door {
+    /// An open one.
+    pub fn new(roles: Roles) -> Self {
+        Self { roles, open: Arc::default() }
+    }
+
+    /// While this is held, the gateway asks for nothing, nothing of it is under way, and nobody
+    /// hears of that.
+    pub async fn close(&self) -> OwnedRwLockWriteGuard<()> {
+        Arc::clone(&self.open).write_owned().await
+    }
 }
 
 #[async_trait]
