@@ -52,18 +52,6 @@ impl Gateway {
         Self::start_with(config, roles, listener, tls, shutdown)
     }
 
-    /// [`Self::start`] in a process with both roles.
-    pub fn start_for_both(
-        config: Config,
-        gateway: GatewayRole,
-        api: Arc<ApiRole>,
-        listener: TcpListener,
-        tls: Arc<ServerConfig>,
-        shutdown: CancellationToken,
-    ) -> Self {
-        Self::start(config, gateway, Some(api), listener, tls, shutdown)
-    }
-
     /// The same over any operations.
     ///
     /// For little memory a connection, `tls` should keep no sessions: a

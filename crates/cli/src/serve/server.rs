@@ -191,18 +191,13 @@ impl Server {
         let ledger = self.database.ledger();
         let quotas = Quotas::new(config.quota.settings(), ledger);
         let api = Arc::new(shared.api_role(deployment.keyring, authority, quotas));
-        let start = match config.has(Role::Gateway) {
-            true => Gateway::start_for_both,
-            false => Gateway::start_reception,
-        };
-        self.gateway = Some(start(
-            self.database.gateway(),
-            shared.gateway_role(),
-            Arc::clone(&api),
-            sockets.agents,
-            Arc::new(tls.agents),
-            self.stop.clone(),
-        ));
+        let (settings, role) = (self.database.gateway(), shared.gateway_role());
+        let (own, agents, stop) = (Arc::clone(&api), Arc::new(tls.agents), self.stop.clone());
+        self.gateway = Some(if config.has(Role::Gateway) {
+            Gateway::start(settings, role, Some(own), sockets.agents, agents, stop)
+        } else {
+            Gateway::start_reception(settings, role, own, sockets.agents, agents, stop)
+        });
         let (clock, random) = (Arc::clone(&shared.clock), Arc::clone(&shared.random));
         let edge = Edge::new(api, clock, random, edge_settings(config, shared));
         if let Some(socket) = sockets.https {
