@@ -9,6 +9,7 @@ pub(crate) mod log;
 pub(crate) mod maintenance;
 pub(crate) mod migrate;
 pub(crate) mod new_password;
+mod new_token;
 pub(crate) mod node;
 mod progress;
 pub(crate) mod reset_password;

@@ -4,9 +4,8 @@ use clap::Subcommand;
 use serde_json::Value;
 
 use super::CommandError;
-use super::secret_out::SecretOut;
-use crate::client::answer::NewToken;
-use crate::client::{Client, Parameters, read};
+use super::new_token::NewTokenArguments;
+use crate::client::{Client, Parameters};
 use crate::exit::Exit;
 use crate::output::{self, field, tell};
 
@@ -18,15 +17,8 @@ pub(crate) enum Node {
         /// again. The hosts of the gateways' addresses unless given
         #[arg(long = "name", value_name = "NAME")]
         names: Vec<String>,
-        /// How many nodes may join with it
-        #[arg(long, value_name = "N")]
-        uses: Option<u32>,
-        /// Valid for so many hours; 24 unless given
-        #[arg(long, value_name = "HOURS")]
-        hours: Option<u32>,
-        /// New file for the token, or - for standard output
-        #[arg(long, value_name = "FILE")]
-        out: SecretOut,
+        #[command(flatten)]
+        token: NewTokenArguments,
     },
     /// List the nodes
     List,
@@ -40,21 +32,9 @@ pub(crate) enum Node {
 impl Node {
     pub(crate) async fn run(self, client: Client, json: bool) -> Result<Exit, CommandError> {
         match self {
-            Self::Token { names, uses, hours, out } => {
-                out.check()?;
-                let parameters = Parameters::new()
-                    .with_list("names", names)
-                    .with_some("uses", uses)
-                    .with_some("validSeconds", hours.map(|hours| u64::from(hours) * 3600));
-                let data = client.call("CreateNodeToken", parameters).await?;
-                let answer = json.then(|| data.clone());
-                let NewToken { token } = read("CreateNodeToken", data)?;
-                match answer {
-                    Some(answer) => {
-                        out.put_with_answer("the token", &token, (answer, &["token"]))?
-                    }
-                    None => out.put("the token", &token)?,
-                }
+            Self::Token { names, token } => {
+                let special = Parameters::new().with_list("names", names);
+                token.make(&client, json, "CreateNodeToken", special).await?;
             }
             Self::List => {
                 let data = client.call("DescribeNodes", Parameters::new()).await?;
