@@ -1,7 +1,7 @@
 //! A server's process, with whatever it starts.
 
 use std::fs::OpenOptions;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -23,26 +23,49 @@ pub(crate) fn mortal(program: impl Into<PathBuf>, user: Option<(u32, u32)>) -> C
 }
 
 /// A running server.
-pub(crate) struct Daemon {
-    make: Box<dyn Fn() -> Command + Send + Sync>,
-    log: PathBuf,
+pub struct Daemon {
+    plan: Plan,
     child: Child,
 }
 
+/// How a server is started.
+pub(crate) struct Plan {
+    /// What it is called when it does not start.
+    pub(crate) name: &'static str,
+    /// Where what it says is added.
+    pub(crate) log: PathBuf,
+    /// Made now and each time again.
+    pub(crate) command: Box<dyn Fn() -> Command + Send + Sync>,
+    /// Whether it takes requests.
+    pub(crate) answers: Box<dyn Fn() -> bool + Send + Sync>,
+}
+
 impl Daemon {
-    /// Starts what `make` makes, now and each time again. What it says is added to the log.
-    pub(crate) fn start(log: PathBuf, make: impl Fn() -> Command + Send + Sync + 'static) -> Self {
-        let child = spawn(make(), &log);
-        Self { make: Box::new(make), log, child }
+    /// Returns when it takes requests.
+    pub(crate) fn start(plan: Plan) -> Self {
+        let child = spawn((plan.command)(), &plan.log);
+        let mut this = Self { plan, child };
+        this.wait_until_it_answers();
+        this
     }
 
-    /// Starts it again after its end.
-    pub(crate) fn start_again(&mut self) {
-        self.child = spawn((self.make)(), &self.log);
+    /// Starts it after its end, and returns when it takes requests.
+    pub fn start_again(&mut self) {
+        self.child = spawn((self.plan.command)(), &self.plan.log);
+        self.wait_until_it_answers();
+    }
+
+    fn wait_until_it_answers(&mut self) {
+        let Self { plan, child } = self;
+        eventually(plan.name, || {
+            let ended = child.try_wait().expect("our own child");
+            assert!(ended.is_none(), "{} has ended: {}", plan.name, said(&plan.log));
+            (plan.answers)().then_some(())
+        });
     }
 
     /// SIGKILL for it and all that it started, as if the power went.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         let all = self.family();
         send(&all, Signal::STOP);
         let all = self.family().into_iter().chain(all).collect::<Vec<_>>();
@@ -59,30 +82,25 @@ impl Daemon {
     /// Asks it to end and waits until it has.
     pub(crate) fn end(&mut self, signal: Signal) {
         send(&[Pid::from_child(&self.child)], signal);
-        let said = self.said();
-        eventually(&format!("the end of a server that was asked to: {said}"), || {
+        let log = self.log();
+        eventually(&format!("the end of a server that was asked to: {log}"), || {
             self.child.try_wait().expect("our own child")
         });
     }
 
     /// Nothing of it runs until [`Self::thaw`].
-    pub(crate) fn freeze(&self) {
+    pub fn freeze(&self) {
         send(&self.family(), Signal::STOP);
     }
 
     /// It goes on.
-    pub(crate) fn thaw(&self) {
+    pub fn thaw(&self) {
         send(&self.family(), Signal::CONT);
     }
 
-    /// False once it has ended.
-    pub(crate) fn is_running(&mut self) -> bool {
-        self.child.try_wait().expect("our own child").is_none()
-    }
-
     /// Everything that it said so far.
-    pub(crate) fn said(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
+    pub fn log(&self) -> String {
+        said(&self.plan.log)
     }
 
     /// It and its descendants, itself first.
@@ -103,6 +121,10 @@ impl Drop for Daemon {
             self.kill();
         }
     }
+}
+
+fn said(log: &Path) -> String {
+    std::fs::read_to_string(log).unwrap_or_default()
 }
 
 fn children(pid: Pid) -> Vec<Pid> {

@@ -16,6 +16,7 @@ mod place;
 mod postgres;
 mod rabbitmq;
 
+pub use daemon::Daemon;
 pub use postgres::{Postgres, PostgresOptions};
 pub use rabbitmq::RabbitMq;
 

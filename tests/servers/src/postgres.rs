@@ -1,12 +1,12 @@
 use std::fmt::Write as _;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use rustix::process::Signal;
 
-use crate::daemon::{Daemon, mortal};
-use crate::eventually;
+use crate::daemon::{Daemon, Plan, mortal};
 use crate::place::{Place, free_port};
 
 /// The server's one user, a superuser.
@@ -27,10 +27,17 @@ pub struct PostgresOptions {
 /// A PostgreSQL server.
 pub struct Postgres {
     daemon: Daemon,
-    place: Place,
     data: PathBuf,
-    programs: PathBuf,
+    psql: Psql,
+    _place: Place,
+}
+
+/// What its client needs to reach it over the local socket.
+#[derive(Clone)]
+struct Psql {
+    program: PathBuf,
     user: Option<(u32, u32)>,
+    socket: PathBuf,
     port: u16,
 }
 
@@ -68,7 +75,7 @@ impl Postgres {
         succeed(&mut initdb);
         let port = free_port();
         write_settings(&data, place.path(), port, &options.settings);
-        let make = {
+        let command = {
             let (server, data) = (programs.join("postgres"), data.clone());
             move || {
                 let mut command = mortal(&server, user);
@@ -76,15 +83,21 @@ impl Postgres {
                 command
             }
         };
-        let daemon = Daemon::start(place.path().join("log"), make);
-        let mut this = Self { daemon, place, data, programs, user, port };
-        this.wait_until_it_answers();
-        this
+        let psql =
+            Psql { program: programs.join("psql"), user, socket: place.path().to_owned(), port };
+        let asked = psql.clone();
+        let daemon = Daemon::start(Plan {
+            name: "PostgreSQL",
+            log: place.path().join("log"),
+            command: Box::new(command),
+            answers: Box::new(move || asked.run("postgres", "SELECT 1").status.success()),
+        });
+        Self { daemon, data, psql, _place: place }
     }
 
     /// The port on 127.0.0.1.
     pub fn port(&self) -> u16 {
-        self.port
+        self.psql.port
     }
 
     /// Where its files are.
@@ -104,15 +117,15 @@ impl Postgres {
 
     /// The address of a database, without the password.
     pub fn url(&self, database: &str) -> String {
-        format!("postgresql://{USER}@127.0.0.1:{}/{database}", self.port)
+        format!("postgresql://{USER}@127.0.0.1:{}/{database}", self.psql.port)
     }
 
     /// Runs SQL as the superuser over the local socket, and returns the rows, fields apart by `|`.
     /// Panics with what the server says when it fails.
     pub fn sql(&self, database: &str, sql: &str) -> String {
-        let output = self.psql(database, sql);
+        let output = self.psql.run(database, sql);
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{sql}: {said}{}", self.daemon.said());
+        assert!(output.status.success(), "{sql}: {said}{}", self.log());
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
     }
 
@@ -122,50 +135,34 @@ impl Postgres {
         self.sql("postgres", &format!("CREATE DATABASE {name}{template}"));
     }
 
-    /// Kills it with all its processes, as if the power went.
-    pub fn kill(&mut self) {
-        self.daemon.kill();
-    }
-
     /// Stops it in good order; connections are cut.
     pub fn stop(&mut self) {
         self.daemon.end(Signal::INT);
     }
+}
 
-    /// Starts it after its end, and returns when it answers.
-    pub fn start_again(&mut self) {
-        self.daemon.start_again();
-        self.wait_until_it_answers();
+/// A server is its process.
+impl Deref for Postgres {
+    type Target = Daemon;
+
+    fn deref(&self) -> &Daemon {
+        &self.daemon
     }
+}
 
-    /// None of its processes runs until [`Self::thaw`].
-    pub fn freeze(&self) {
-        self.daemon.freeze();
+impl DerefMut for Postgres {
+    fn deref_mut(&mut self) -> &mut Daemon {
+        &mut self.daemon
     }
+}
 
-    /// They go on.
-    pub fn thaw(&self) {
-        self.daemon.thaw();
-    }
-
-    /// What it logged so far.
-    pub fn log(&self) -> String {
-        self.daemon.said()
-    }
-
-    fn psql(&self, database: &str, sql: &str) -> Output {
-        let mut psql = mortal(self.programs.join("psql"), self.user);
-        psql.arg("--host").arg(self.place.path()).args(["--port", &self.port.to_string()]);
+impl Psql {
+    fn run(&self, database: &str, sql: &str) -> Output {
+        let mut psql = mortal(&self.program, self.user);
+        psql.arg("--host").arg(&self.socket).args(["--port", &self.port.to_string()]);
         psql.args(["--username", USER, "--dbname", database, "--no-psqlrc", "--quiet"]);
         psql.args(["--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1", "--command", sql]);
         psql.stdin(Stdio::null()).current_dir("/").output().expect("psql starts")
-    }
-
-    fn wait_until_it_answers(&mut self) {
-        eventually("PostgreSQL", || {
-            assert!(self.daemon.is_running(), "PostgreSQL has ended: {}", self.daemon.said());
-            self.psql("postgres", "SELECT 1").status.success().then_some(())
-        });
     }
 }
 

@@ -1,12 +1,12 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use crate::daemon::{Daemon, mortal};
-use crate::eventually;
+use crate::daemon::{Daemon, Plan, mortal};
 use crate::place::{Place, free_port};
 
 /// The broker's one user.
@@ -56,18 +56,25 @@ impl RabbitMq {
         let [port, distribution, port_mapper] = [free_port(), free_port(), free_port()];
         let folder = place.path().to_owned();
         let node = Node { folder, port, distribution, port_mapper };
-        let mapper = Daemon::start(place.path().join("epmd.log"), move || {
-            let mut command = mortal("epmd", None);
-            command.args(["-port", &port_mapper.to_string(), "-address", "127.0.0.1"]);
-            command
+        let mapper = Daemon::start(Plan {
+            name: "epmd",
+            log: place.path().join("epmd.log"),
+            command: Box::new(move || {
+                let mut command = mortal("epmd", None);
+                command.args(["-port", &port_mapper.to_string(), "-address", "127.0.0.1"]);
+                command
+            }),
+            // The broker asks until it does.
+            answers: Box::new(|| true),
         });
-        let daemon = Daemon::start(place.path().join("log"), {
-            let node = node.clone();
-            move || node.command("rabbitmq-server")
+        let started = node.clone();
+        let daemon = Daemon::start(Plan {
+            name: "RabbitMQ",
+            log: place.path().join("log"),
+            command: Box::new(move || started.command("rabbitmq-server")),
+            answers: Box::new(move || speaks_amqp(port)),
         });
-        let mut this = Self { daemon, _port_mapper: mapper, node, place };
-        this.wait_until_it_answers();
-        this
+        Self { daemon, _port_mapper: mapper, node, place }
     }
 
     /// The port on 127.0.0.1.
@@ -105,39 +112,20 @@ impl RabbitMq {
         assert!(output.status.success(), "{arguments:?}: {said}{wrong}");
         said
     }
+}
 
-    /// Kills it, as if the power went.
-    pub fn kill(&mut self) {
-        self.daemon.kill();
+/// A broker is its process.
+impl Deref for RabbitMq {
+    type Target = Daemon;
+
+    fn deref(&self) -> &Daemon {
+        &self.daemon
     }
+}
 
-    /// Starts it after its end, and returns when it takes connections.
-    pub fn start_again(&mut self) {
-        self.daemon.start_again();
-        self.wait_until_it_answers();
-    }
-
-    /// It does nothing until [`Self::thaw`].
-    pub fn freeze(&self) {
-        self.daemon.freeze();
-    }
-
-    /// It goes on.
-    pub fn thaw(&self) {
-        self.daemon.thaw();
-    }
-
-    /// What it logged so far.
-    pub fn log(&self) -> String {
-        self.daemon.said()
-    }
-
-    fn wait_until_it_answers(&mut self) {
-        let port = self.node.port;
-        eventually("RabbitMQ", || {
-            assert!(self.daemon.is_running(), "RabbitMQ has ended: {}", self.daemon.said());
-            speaks_amqp(port).then_some(())
-        });
+impl DerefMut for RabbitMq {
+    fn deref_mut(&mut self) -> &mut Daemon {
+        &mut self.daemon
     }
 }
 
