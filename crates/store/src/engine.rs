@@ -337,5 +337,6 @@ macro_rules! store_port {
         }
     };
 }
+
 store_port!(crate::sqlite::SqliteStore);
 store_port!(crate::postgres::PostgresStore);

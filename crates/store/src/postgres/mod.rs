@@ -154,7 +154,8 @@ impl Engine for PostgresStore {
 }
 
 /// Another change was in the way: a deadlock, a serialization failure, a large change that held its
-/// rows for long, or a row of the same name at the same moment. Made again, this one sees what the other has done.
+/// rows for long, or a row of the same name at the same moment. Made again, this one sees what the
+/// other has done.
 fn met_another(error: &StoreError) -> bool {
     let StoreError::Unavailable(source) = error else { return false };
     let source = source.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);

@@ -1,6 +1,5 @@
 //! Acceptance: a task and its jobs, all or nothing.
 
-use crate::statement::{Dialect, each, json_of, query};
 use opencpm_domain::{DeviceStatus, InstanceId, OperateStatus, to_hex};
 use opencpm_operations::port::StoreError;
 use opencpm_operations::row::{Acceptance, FirstUse, NewJob, NewTask};
@@ -11,6 +10,7 @@ use super::scope::{self, within};
 use crate::column::{number, read, time};
 use crate::engine::Outcome;
 use crate::session::Session;
+use crate::statement::{Dialect, each, json_of, query};
 
 pub(crate) async fn accept(
     session: &mut Session,

@@ -1,27 +1,30 @@
 //! Accounts, API keys, enrolment tokens and the audit table.
 
-use crate::row::Row;
-use crate::statement::{Statement, each, query};
 use opencpm_domain::{AppId, SecretId, Span};
 use opencpm_operations::port::{FoundKey, StoreError};
 use opencpm_operations::row::{Account, ApiKey, AuditEntry, EnrolmentToken, Scope};
 
+use super::columns::columns;
 use super::maintenance::load_maintenance;
 use super::scope;
 use crate::column::{number, read, read_optional, time};
 use crate::engine::{Outcome, When};
+use crate::row::Row;
 use crate::session::Session;
+use crate::statement::{Statement, each, query};
 
 pub(crate) async fn api_key(
     session: &mut Session,
     secret_id: &SecretId,
 ) -> Result<Option<FoundKey>, StoreError> {
-    let select = query(
-        "SELECT api_key.*, account.name, account.blocked,
+    let select = query(concat!(
+        "SELECT ",
+        columns!(api_key),
+        ", account.name, account.blocked,
              maintenance.since AS under_since, maintenance.message AS under_message
          FROM api_key JOIN account USING (app_id) LEFT JOIN maintenance ON TRUE
          WHERE secret_id = $1",
-    );
+    ));
     let row = session.row(select.bind(secret_id.as_str())).await?;
     row.map(|row| {
         Ok(FoundKey {
@@ -42,7 +45,11 @@ pub(crate) async fn api_keys(
     session: &mut Session,
     account: Option<AppId>,
 ) -> Result<Vec<ApiKey>, StoreError> {
-    let select = query("SELECT * FROM api_key WHERE $1 IS NULL OR app_id = $1 ORDER BY secret_id");
+    let select = query(concat!(
+        "SELECT ",
+        columns!(api_key),
+        " FROM api_key WHERE $1 IS NULL OR app_id = $1 ORDER BY secret_id"
+    ));
     let select = select.bind(account.map(|account| number(account.get())));
     session.rows(select).await?.iter().map(load_api_key).collect()
 }
@@ -51,7 +58,9 @@ pub(crate) async fn enrolment_token(
     session: &mut Session,
     hash: &[u8; 32],
 ) -> Result<Option<EnrolmentToken>, StoreError> {
-    let select = query("SELECT * FROM enrolment_token WHERE hash = $1");
+    let select = query(
+        "SELECT hash, app_id, device, uses_left, expires, mac FROM enrolment_token WHERE hash = $1",
+    );
     let row = session.row(select.bind(hash.as_slice())).await?;
     row.as_ref().map(load_enrolment_token).transpose()
 }

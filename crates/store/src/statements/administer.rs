@@ -1,6 +1,5 @@
 //! Administrative changes: what, who did it, and what keeps it from being done twice.
 
-use crate::statement::query;
 use opencpm_domain::InstanceId;
 use opencpm_operations::port::{AdminChange, Administered, Change, StoreError};
 use opencpm_operations::row::{
@@ -20,6 +19,7 @@ use super::replay::remember;
 use crate::column::number;
 use crate::engine::Outcome;
 use crate::session::Session;
+use crate::statement::query;
 
 pub(crate) async fn administer(
     session: &mut Session,

@@ -1,6 +1,5 @@
 //! The deployment itself, and its first start.
 
-use crate::statement::{each, json, query};
 use opencpm_domain::{Generation, to_hex};
 use opencpm_operations::port::{DeploymentRow, FirstStart, StoreError};
 use serde::Serialize;
@@ -9,6 +8,7 @@ use super::account::{insert_account, insert_api_key, insert_audit};
 use crate::column::read;
 use crate::engine::Outcome;
 use crate::session::Session;
+use crate::statement::{each, json, query};
 
 pub(crate) async fn deployment(session: &mut Session) -> Result<Option<DeploymentRow>, StoreError> {
     let deployment = "SELECT id, statement, generation FROM deployment";

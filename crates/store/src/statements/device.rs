@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::statement::{Dialect, each, json, json_of, query};
 use opencpm_domain::{GatewayId, Generation, InstanceId, OperateStatus, Sequence, to_hex};
 use opencpm_operations::port::StoreError;
 use opencpm_operations::row::{
@@ -14,31 +13,37 @@ use serde::Serialize;
 
 use super::gateway::fence;
 use crate::column::{number, read, read_optional, time};
-use crate::engine::Outcome;
-use crate::engine::When;
+use crate::engine::{Outcome, When};
 use crate::row::Row;
 use crate::session::Session;
+use crate::statement::{Dialect, each, json, json_of, query};
 
-/// A device with its lease, its tags and whether it has an open job; conditions follow.
+/// Columns of devices, with the lease, the tags and whether there is an open job; conditions
+/// follow.
 macro_rules! select_device {
-    ($conditions:literal) => {
-        select_device!($conditions, $conditions)
+    ($columns:ident, $conditions:literal) => {
+        select_device!($columns, $conditions, $conditions)
     };
-    ($sqlite:literal, $postgres:literal) => {
+    ($columns:ident, $sqlite:literal, $postgres:literal) => {
         $crate::statement::each(
             select_device!(
-                @tags "json_group_array(json_array(key, value) ORDER BY key, value)", $sqlite
+                @tags "json_group_array(json_array(key, value) ORDER BY key, value)",
+                $columns,
+                $sqlite
             ),
             select_device!(
                 @tags "coalesce(json_agg(json_build_array(key, value) ORDER BY key, value), '[]')
                        ::text",
+                $columns,
                 $postgres
             ),
         )
     };
-    (@tags $tags:literal, $conditions:literal) => {
+    (@tags $tags:literal, $columns:ident, $conditions:literal) => {
         concat!(
-            "SELECT device.*, gateway.until AS lease_until,
+            "SELECT ",
+            $crate::statements::columns::columns!($columns),
+            ", gateway.until AS lease_until,
                  EXISTS (SELECT 1 FROM job WHERE job.instance = device.instance AND status = 4)
                      AS has_open_job,
                  (SELECT ",
@@ -60,6 +65,7 @@ pub(crate) async fn reset_candidates(
     let now = when.now(session).await?;
     let ids: Vec<_> = instances.iter().map(InstanceId::as_str).collect();
     let devices = query(select_device!(
+        candidate,
         "WHERE device.instance IN (SELECT value FROM json_each($1))",
         "WHERE device.instance IN (SELECT value
                                    FROM json_array_elements_text($1::json) AS line (value))"
@@ -87,10 +93,10 @@ pub(crate) async fn device_keys(
     let pairs: Vec<_> =
         keys.iter().map(|(id, generation)| (id.as_str(), generation.get())).collect();
     let select = query(each(
-        "SELECT device_key.* FROM (SELECT DISTINCT value ->> 0 AS instance,
+        "SELECT instance, generation, key, since, until, signature FROM (SELECT DISTINCT value ->> 0 AS instance,
              value ->> 1 AS generation FROM json_each($1)) AS asked
          JOIN device_key USING (instance, generation)",
-        "SELECT device_key.* FROM (SELECT DISTINCT value ->> 0 AS instance,
+        "SELECT instance, generation, key, since, until, signature FROM (SELECT DISTINCT value ->> 0 AS instance,
              (value ->> 1)::bigint AS generation
              FROM json_array_elements($1::json) AS line (value)) AS asked
          JOIN device_key USING (instance, generation)",
@@ -102,7 +108,7 @@ pub(crate) async fn device_of_identity(
     session: &mut Session,
     key: &VerifyingKey,
 ) -> Result<Option<Device>, StoreError> {
-    let select = query(select_device!("WHERE device.identity_key = $1"));
+    let select = query(select_device!(device, "WHERE device.identity_key = $1"));
     let row = session.row(select.bind(key.as_bytes().as_slice())).await?;
     row.as_ref().map(load_device).transpose()
 }
@@ -111,7 +117,7 @@ pub(crate) async fn device_in_any_account(
     session: &mut Session,
     instance: &InstanceId,
 ) -> Result<Option<Device>, StoreError> {
-    let select = query(select_device!("WHERE device.instance = $1"));
+    let select = query(select_device!(device, "WHERE device.instance = $1"));
     let row = session.row(select.bind(instance.as_str())).await?;
     row.as_ref().map(load_device).transpose()
 }

@@ -60,7 +60,7 @@ fn page(
     query: &DeviceQuery,
 ) -> Result<Builder, StoreError> {
     let mut sql = Builder::new(dialect);
-    sql.push(before).push(select_device!(""));
+    sql.push(before).push(select_device!(device, ""));
     push_filters(&mut sql, query)?;
     push_order(&mut sql, query.order);
     sql.push(" LIMIT ").push_bind(number(query.limit));

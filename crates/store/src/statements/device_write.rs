@@ -1,12 +1,12 @@
 //! Devices, as they are written: attributes by administrators, the rest by enrolment.
 
-use crate::statement::{Statement, each, json, query};
 use opencpm_domain::{InstanceId, MaintainStatus};
 use opencpm_operations::port::StoreError;
 use opencpm_operations::row::{Attributes, Device, Tag};
 
 use crate::column::{number, time};
 use crate::session::Session;
+use crate::statement::{Statement, each, json, query};
 
 /// False when the id, or the identity key, is taken. The connection is not written: a new device
 /// has none.

@@ -1,6 +1,5 @@
 //! Enrolment: a new device, or a known one with a new identity.
 
-use crate::statement::query;
 use opencpm_domain::{Generation, Sequence};
 use opencpm_operations::port::{Enrolled, Enrolment, StoreError};
 use opencpm_operations::row::{Connection, Device, DeviceKey};
@@ -12,6 +11,7 @@ use super::job_change::{change_all, has_open_job};
 use crate::column::{number, time};
 use crate::engine::Outcome;
 use crate::session::Session;
+use crate::statement::query;
 
 pub(crate) async fn enrol(
     session: &mut Session,

@@ -10,7 +10,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::statement::{Sql, each, json, query};
 use opencpm_domain::{GatewayId, InstanceId, Span, Timestamp, to_hex};
 use opencpm_operations::port::{Bind, StoreError};
 use serde::Serialize;
@@ -19,6 +18,7 @@ use super::device::lock;
 use crate::column::{number, read, time};
 use crate::engine::{Outcome, When};
 use crate::session::Session;
+use crate::statement::{Sql, each, json, query};
 
 pub(crate) async fn renew(
     session: &mut Session,

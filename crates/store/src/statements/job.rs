@@ -1,15 +1,26 @@
 //! Tasks, jobs and the operation log, as they are read.
 
-use crate::statement::{each, json, query};
 use opencpm_domain::{Advice, GatewayId, InstanceId, JobId, JobState, TaskId, Timestamp, to_hex};
 use opencpm_operations::port::{Deliverable, DeliverableJob, StoreError};
 use opencpm_operations::row::{JobRow, LogEntry, LogQuery, Page, TaskRow};
 use opencpm_protocol::seal::SealedJob;
 
+use super::columns::columns;
 use crate::column::{number, read, read_optional, time};
 use crate::engine::When;
 use crate::row::Row;
 use crate::session::Session;
+use crate::statement::{each, json, query};
+
+/// Jobs; conditions follow.
+macro_rules! select_job {
+    ($conditions:literal) => {
+        concat!("SELECT ", columns!(job), " FROM job ", $conditions)
+    };
+    ($sqlite:literal, $postgres:literal) => {
+        each(select_job!($sqlite), select_job!($postgres))
+    };
+}
 
 pub(crate) async fn task(
     session: &mut Session,
@@ -20,7 +31,7 @@ pub(crate) async fn task(
          WHERE id = $1 AND forgotten = 0",
     );
     let Some(row) = session.row(select.bind(number(task.get()))).await? else { return Ok(None) };
-    let select = query("SELECT * FROM job WHERE task = $1 ORDER BY position");
+    let select = query(select_job!("WHERE task = $1 ORDER BY position"));
     let jobs = session.read_each(select.bind(number(task.get())), |row| load_job(&row)).await?;
     Ok(Some((load_task(&row)?, jobs)))
 }
@@ -46,7 +57,9 @@ pub(crate) async fn log(
     let total = total.ok_or(StoreError::Corrupt("an aggregate without a row"))?;
     // The job repeats its task's account, start and deadline.
     let page = filter(concat!(
-        "SELECT job.*, (SELECT action FROM task WHERE task.id = job.task) AS action,
+        "SELECT ",
+        columns!(job),
+        ", (SELECT action FROM task WHERE task.id = job.task) AS action,
              (SELECT uin FROM task WHERE task.id = job.task) AS uin ",
         matching!(),
         " ORDER BY job.created DESC, job.number DESC LIMIT $5 OFFSET $6"
@@ -61,10 +74,10 @@ pub(crate) async fn log(
 }
 
 pub(crate) async fn jobs(session: &mut Session, jobs: &[JobId]) -> Result<Vec<JobRow>, StoreError> {
-    let select = query(each(
-        "SELECT * FROM job WHERE id IN (SELECT unhex(value) FROM json_each($1))",
-        "SELECT * FROM job WHERE id IN (
-             SELECT decode(value, 'hex') FROM json_array_elements_text($1::json) AS line (value))",
+    let select = query(select_job!(
+        "WHERE id IN (SELECT unhex(value) FROM json_each($1))",
+        "WHERE id IN (SELECT decode(value, 'hex')
+                      FROM json_array_elements_text($1::json) AS line (value))"
     ));
     load_jobs(&session.rows(select.bind(json(&hex(jobs))?)).await?)
 }
@@ -74,10 +87,10 @@ pub(crate) async fn open_jobs(
     instances: &[InstanceId],
 ) -> Result<Vec<JobRow>, StoreError> {
     let ids: Vec<_> = instances.iter().map(InstanceId::as_str).collect();
-    let select = query(each(
-        "SELECT * FROM job WHERE status = 4 AND instance IN (SELECT value FROM json_each($1))",
-        "SELECT * FROM job WHERE status = 4 AND instance IN (
-             SELECT value FROM json_array_elements_text($1::json) AS line (value))",
+    let select = query(select_job!(
+        "WHERE status = 4 AND instance IN (SELECT value FROM json_each($1))",
+        "WHERE status = 4 AND instance IN (
+             SELECT value FROM json_array_elements_text($1::json) AS line (value))"
     ));
     load_jobs(&session.rows(select.bind(json(&ids)?)).await?)
 }
@@ -87,12 +100,14 @@ pub(crate) async fn later_jobs(
     jobs: &[JobId],
 ) -> Result<Vec<(JobId, JobState)>, StoreError> {
     let select = query(each(
-        "SELECT earlier.id AS earlier, job.*
+        "SELECT earlier.id AS earlier, job.status, job.attempts, job.reason, job.ended, job.applied,
+             job.advice, job.corrected
          FROM (SELECT DISTINCT unhex(value) AS id FROM json_each($1)) AS asked
          JOIN job AS earlier ON earlier.id = asked.id
          JOIN job ON job.instance = earlier.instance AND job.sequence > earlier.sequence
          ORDER BY earlier.number, job.sequence",
-        "SELECT earlier.id AS earlier, job.*
+        "SELECT earlier.id AS earlier, job.status, job.attempts, job.reason, job.ended, job.applied,
+             job.advice, job.corrected
          FROM (SELECT DISTINCT decode(value, 'hex') AS id
                FROM json_array_elements_text($1::json) AS line (value)) AS asked
          JOIN job AS earlier ON earlier.id = asked.id
@@ -116,7 +131,9 @@ pub(crate) async fn deliverable(
         ($sqlite:literal, $postgres:literal) => {
             query(each(
                 concat!(
-                    "SELECT job.*, sealed.enc, sealed.ciphertext, device.epoch
+                    "SELECT ",
+                    columns!(job),
+                    ", sealed.enc, sealed.ciphertext, device.epoch
                      FROM job CROSS JOIN device ON device.instance = job.instance
                      LEFT JOIN sealed ON sealed.job = job.number
                      WHERE job.status = 4 AND device.gateway = $1 AND ",
@@ -124,7 +141,9 @@ pub(crate) async fn deliverable(
                     " ORDER BY +job.number LIMIT $3"
                 ),
                 concat!(
-                    "SELECT job.*, sealed.enc, sealed.ciphertext, device.epoch
+                    "SELECT ",
+                    columns!(job),
+                    ", sealed.enc, sealed.ciphertext, device.epoch
                      FROM job CROSS JOIN LATERAL (
                          SELECT epoch FROM device
                          WHERE instance = job.instance AND gateway = $1 OFFSET 0) AS device
@@ -170,9 +189,9 @@ pub(crate) async fn overdue(
     limit: u32,
 ) -> Result<(Timestamp, Vec<JobRow>), StoreError> {
     let now = when.now(session).await?;
-    let select = query(
-        "SELECT * FROM job WHERE status = 4 AND deadline <= $1 ORDER BY deadline, number LIMIT $2",
-    );
+    let select = query(select_job!(
+        "WHERE status = 4 AND deadline <= $1 ORDER BY deadline, number LIMIT $2"
+    ));
     let rows = session.rows(select.bind(time(now)).bind(limit)).await?;
     Ok((now, readable(&rows, load_job)))
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use crate::statement::{Dialect, each, json, query};
 use opencpm_domain::{GatewayId, InstanceId, JobId, JobState, to_hex};
 use opencpm_operations::port::StoreError;
 use opencpm_operations::row::JobChange;
@@ -13,6 +12,7 @@ use super::gateway::fence;
 use crate::column::{number, read, time};
 use crate::engine::{Outcome, When};
 use crate::session::Session;
+use crate::statement::{Dialect, each, json, query};
 
 pub(crate) async fn change_fenced(
     session: &mut Session,

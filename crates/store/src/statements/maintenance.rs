@@ -1,12 +1,12 @@
 //! Whether the service is under maintenance.
 
-use crate::row::Row;
-use crate::statement::query;
 use opencpm_operations::port::StoreError;
 use opencpm_operations::row::Maintenance;
 
 use crate::column::{read, read_optional, time};
+use crate::row::Row;
 use crate::session::Session;
+use crate::statement::query;
 
 pub(crate) async fn maintenance(session: &mut Session) -> Result<Option<Maintenance>, StoreError> {
     let select = query("SELECT since AS under_since, message AS under_message FROM maintenance");

@@ -4,6 +4,7 @@
 pub(crate) mod accept;
 pub(crate) mod account;
 pub(crate) mod administer;
+mod columns;
 pub(crate) mod deployment;
 pub(crate) mod device;
 pub(crate) mod device_list;

@@ -15,7 +15,8 @@ pub(crate) async fn node_token(
     session: &mut Session,
     hash: &[u8; 32],
 ) -> Result<Option<NodeToken>, StoreError> {
-    let select = query("SELECT * FROM node_token WHERE hash = $1");
+    let select =
+        query("SELECT hash, names, uses_left, expires, mac FROM node_token WHERE hash = $1");
     let row = session.row(select.bind(hash.as_slice())).await?;
     row.as_ref().map(load_token).transpose()
 }
@@ -24,7 +25,10 @@ pub(crate) async fn nodes(
     session: &mut Session,
     id: Option<NodeId>,
 ) -> Result<Vec<Node>, StoreError> {
-    let select = query("SELECT * FROM node WHERE $1 IS NULL OR id = $1 ORDER BY id");
+    let select = query(
+        "SELECT id, key, names, hostname, joined, renewed, revoked, mac FROM node
+         WHERE $1 IS NULL OR id = $1 ORDER BY id",
+    );
     let select = select.bind(id.map(|id| id.as_bytes().to_vec()));
     session.rows(select).await?.iter().map(load_node).collect()
 }

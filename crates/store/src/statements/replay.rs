@@ -1,6 +1,5 @@
 //! Signed requests that changed something, so that none changes anything twice (contract 2.6).
 
-use crate::statement::query;
 use opencpm_domain::TaskId;
 use opencpm_operations::port::StoreError;
 use opencpm_operations::row::{Fingerprint, FirstUse, Unique, UsedNonce};
@@ -8,6 +7,7 @@ use opencpm_operations::row::{Fingerprint, FirstUse, Unique, UsedNonce};
 use crate::column::{number, read_optional, time};
 use crate::engine::{Outcome, When};
 use crate::session::Session;
+use crate::statement::query;
 
 /// Writes down what makes a request unique, unless it is there already: then what it has done.
 /// `task` is what the request is about to become.

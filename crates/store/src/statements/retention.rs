@@ -1,12 +1,12 @@
 //! Tasks and jobs that are older than they are to be kept.
 
-use crate::statement::{each, query};
 use opencpm_domain::Span;
 use opencpm_operations::port::StoreError;
 
 use crate::column::{number, time};
 use crate::engine::{Outcome, When};
 use crate::session::Session;
+use crate::statement::{each, query};
 
 /// Deletes jobs of forgotten tasks, then such tasks without a job, then marks more of them:
 /// together at most `limit` rows, so that no acceptance waits long. In this order a task that was

@@ -20,7 +20,8 @@ pub(crate) mod statements;
 pub(crate) mod world;
 
 pub(crate) use world::{
-    Backend, HandClock, World, app, fleet, id, new_task, next, prepare, succeeded,
+    Backend, GATEWAY, HandClock, World, app, fleet, generation, id, identity, new_task, next,
+    prepare, succeeded,
 };
 
 /// Runs the whole contract for one kind of store: a function that makes a fresh [`World`], and one

@@ -1,7 +1,6 @@
 //! What becomes of those who ask while the server is away, stands still or takes no changes.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use opencpm_operations::port::{Store, StoreError};
 use opencpm_servers::Postgres;
@@ -25,13 +24,8 @@ fn is_unavailable<T>(answer: Result<T, StoreError>) -> bool {
 }
 
 async fn heals(store: &PostgresStore) {
-    timeout(PATIENCE, async {
-        while store.accounts().await.is_err() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    })
-    .await
-    .unwrap();
+    let healed = async { while store.accounts().await.is_err() {} };
+    timeout(PATIENCE, healed).await.unwrap();
 }
 
 #[tokio::test]

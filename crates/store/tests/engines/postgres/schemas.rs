@@ -1,10 +1,13 @@
 //! Which schemas this version works with, and how one comes into being.
 
-use opencpm_operations::port::StoreError;
+use opencpm_domain::{JobId, SecretId, TaskId, Timestamp};
+use opencpm_operations::port::{Deliverable, Store, StoreError};
+use opencpm_operations::row::{DeviceQuery, LogQuery};
 use opencpm_store::{PostgresStore, SchemaError};
 use tokio::task::spawn_blocking;
 
 use super::world::{Database, Server};
+use crate::contract::{GATEWAY, app, generation, id, identity};
 
 fn schema_error(answer: Result<PostgresStore, StoreError>) -> SchemaError {
     match answer {
@@ -62,4 +65,59 @@ async fn the_database_of_another_program_is_left_alone() {
     foreign(PostgresStore::pending(&options).await.err());
     foreign(PostgresStore::migrate(&options).await.err());
     assert_eq!(sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"), "recipe");
+}
+
+/// An upgrade adds columns while older nodes go on with the statements they have prepared.
+#[tokio::test]
+async fn a_column_that_is_added_disturbs_no_statement_that_is_already_prepared() {
+    let database = spawn_blocking(|| Database::new(Server::Shared)).await.unwrap();
+    let store = PostgresStore::connect(&database.options()).await.unwrap();
+    read_everything(&store).await;
+    database.server().sql(
+        database.name(),
+        "DO $$ DECLARE line record; BEGIN
+             FOR line IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+                 EXECUTE format('ALTER TABLE %I ADD COLUMN later TEXT', line.tablename);
+             END LOOP; END $$",
+    );
+    read_everything(&store).await;
+    store.close().await.unwrap();
+}
+
+async fn read_everything(store: &PostgresStore) {
+    let instance = id("cpm-1");
+    let log = LogQuery {
+        account: app(1),
+        instance: instance.clone(),
+        from: Timestamp::from_micros(0),
+        before: Timestamp::from_micros(1),
+        offset: 0,
+        limit: 1,
+    };
+    let jobs = [JobId::from_bytes([1; 16])];
+    store.api_key(&SecretId::parse("AKIDnobody").unwrap()).await.unwrap();
+    store.api_keys(None).await.unwrap();
+    store.accounts().await.unwrap();
+    store.enrolment_token(&[0; 32]).await.unwrap();
+    store.node_token(&[0; 32]).await.unwrap();
+    store.nodes(None).await.unwrap();
+    store.maintenance().await.unwrap();
+    store.deployment().await.unwrap();
+    store.reset_candidates(std::slice::from_ref(&instance)).await.unwrap();
+    store.devices(&DeviceQuery::default()).await.unwrap();
+    store.device_keys(&[(instance.clone(), generation(1))]).await.unwrap();
+    store.device_of_identity(&identity(&instance, 1).key).await.unwrap();
+    store.task(TaskId::new(1).unwrap()).await.unwrap();
+    store.log(&log).await.unwrap();
+    store.jobs(&jobs).await.unwrap();
+    store.open_jobs(std::slice::from_ref(&instance)).await.unwrap();
+    store.later_jobs(&jobs).await.unwrap();
+    store.overdue_jobs(1).await.unwrap();
+    for deliverable in [
+        Deliverable::Jobs(jobs.to_vec()),
+        Deliverable::Devices(vec![instance]),
+        Deliverable::NotAttemptedSince(Timestamp::from_micros(0)),
+    ] {
+        store.deliverable_jobs(GATEWAY, deliverable, 1).await.unwrap();
+    }
 }
