@@ -220,6 +220,17 @@ mod tests {
 
     proptest! {
         #[test]
+        fn a_number_beyond_64_bits_is_the_same_when_read_again(exponent in 64..1024, part: u32) {
+            let number = (1.0 + f64::from(part) / 2_f64.powi(32)) * 2_f64.powi(exponent);
+            let digits = |number: &str| match member(&format!("{{\"a\":{number}}}")) {
+                Json::Integer(digits) => digits,
+                _ => String::new(),
+            };
+            let once = digits(&format!("{number:e}"));
+            prop_assert_eq!(digits(&once), once);
+        }
+
+        #[test]
         fn any_bytes_are_decoded_or_refused(bytes: Vec<u8>) {
             let _ = Json::decode(&bytes);
         }
