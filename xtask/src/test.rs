@@ -13,7 +13,7 @@ use crate::fuzz::Enough;
 use crate::workspace::Workspace;
 use crate::{agent, arrows, conformance, fuzz, schemathesis};
 
-/// A step failed; those after it did not run.
+/// A step failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TestError {
     #[error(transparent)]
@@ -33,7 +33,11 @@ pub(crate) enum TestError {
     ServicePolicy { path: PathBuf, source: io::Error },
 }
 
-/// Runs every step, stops at the first that fails, and says how long it took.
+/// Its title, and what it does.
+type Check<'a> = (&'a str, &'a dyn Fn() -> Result<(), TestError>);
+
+/// Runs every step and says how long it took. What others build on stops the run when it fails;
+/// after the binaries are there, each step runs, so that one run tells everything that is wrong.
 pub(crate) fn run(workspace: &Workspace) -> Result<(), TestError> {
     let begin = Instant::now();
     let outcome = steps(workspace, &|title| println!("\n=== {} {title}", clock(begin)));
@@ -63,23 +67,34 @@ fn steps(workspace: &Workspace, announce: &dyn Fn(&str)) -> Result<(), TestError
     let binaries = binaries::build(workspace, Profile::Dev)?;
     announce("the static agent");
     let agent_static = agent::build(workspace)?;
-    announce("fuzzing, short");
-    fuzz::run(workspace, Enough::Runs(fuzz::SHORT), &[])?;
-    announce("unit, property and end-to-end tests");
-    let Binaries { server, agent } = &binaries;
-    let all = ["test", "--workspace", "--exclude", "opencpm-agent", "--no-fail-fast"];
-    let mut tests = workspace.cargo(all);
-    // tests/src/binaries.rs reads these.
-    tests.env("OPENCPM_BIN", server).env("OPENCPM_AGENT_BIN", agent);
-    tests.env("OPENCPM_AGENT_STATIC", agent_static).env("OPENCPM_AGENT_FAULTS", agent_faults);
-    command::succeed(&mut tests)?;
-    announce("published clients, unmodified");
-    conformance::check(workspace, &binaries)?;
-    announce("requests generated from the OpenAPI document");
-    schemathesis::check(workspace, &binaries)?;
-    announce("the agent's own tests, which also kill it at chosen points");
-    // Last: it leaves this agent where the ordinary one was.
-    Ok(cargo("test -p opencpm-agent --features fault-points --no-fail-fast")?)
+    let checks: [Check<'_>; 5] = [
+        ("fuzzing, short", &|| Ok(fuzz::run(workspace, Enough::Runs(fuzz::SHORT), &[])?)),
+        ("unit, property and end-to-end tests", &|| {
+            let all = ["test", "--workspace", "--exclude", "opencpm-agent", "--no-fail-fast"];
+            let mut tests = workspace.cargo(all);
+            let Binaries { server, agent } = &binaries;
+            // tests/src/binaries.rs reads these.
+            tests.env("OPENCPM_BIN", server).env("OPENCPM_AGENT_BIN", agent);
+            tests.env("OPENCPM_AGENT_STATIC", &agent_static);
+            tests.env("OPENCPM_AGENT_FAULTS", &agent_faults);
+            Ok(command::succeed(&mut tests)?)
+        }),
+        ("published clients, unmodified", &|| Ok(conformance::check(workspace, &binaries)?)),
+        ("requests generated from the OpenAPI document", &|| {
+            Ok(schemathesis::check(workspace, &binaries)?)
+        }),
+        // Last: it leaves this agent where the ordinary one was.
+        ("the agent's own tests, which also kill it at chosen points", &|| {
+            Ok(cargo("test -p opencpm-agent --features fault-points --no-fail-fast")?)
+        }),
+    ];
+    let run = |(title, check): Check<'_>| {
+        announce(title);
+        check().inspect_err(|error| println!("\nFAILED: {title}: {error}"))
+    };
+    // All of them, then the first failure.
+    let outcomes: Vec<_> = checks.into_iter().map(run).collect();
+    outcomes.into_iter().collect()
 }
 
 /// Minutes and seconds since the beginning.
