@@ -1,4 +1,5 @@
 use opencpm_domain::{Generation, JobId};
+use opencpm_operations::connect::Candidate;
 use opencpm_protocol::message::{Farewell, JobFrame, Welcome};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -11,6 +12,8 @@ const WAITING: usize = 16;
 
 /// What the gateway tells a session.
 pub(crate) enum Command {
+    /// The device is known, and may prove that it is itself.
+    Recognised(Box<Candidate>),
     /// The connection is the device's own now.
     Bound(Box<Seat>, Box<Welcome>),
     /// A job; its attempt is committed.

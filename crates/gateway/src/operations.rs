@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -33,8 +34,12 @@ pub trait Operations: Send + Sync + 'static {
     /// The first frame of every connection.
     fn statement(&self) -> Signed<TrustStatement>;
 
-    /// The identity key in force of a device and its account, or how to say goodbye.
-    async fn recognise(&self, instance: &InstanceId) -> Result<Candidate, Farewell>;
+    /// The identity keys in force of devices and their accounts, or how to say goodbye. Those
+    /// that are absent from the answer are unknown.
+    async fn recognise(
+        &self,
+        instances: Vec<InstanceId>,
+    ) -> Result<HashMap<InstanceId, Result<Candidate, Farewell>>, StoreError>;
 
     /// Binds devices to this gateway. Those that are absent from the answer are not recognised
     /// any more.

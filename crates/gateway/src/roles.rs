@@ -1,9 +1,10 @@
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use opencpm_domain::{DeploymentId, GatewayId, Generation, InstanceId, JobId, Timestamp};
-use opencpm_operations::connect::{self, Arrival, Bound, Candidate};
+use opencpm_operations::connect::{self, Arrival, Bound, Candidate, Recognition};
 use opencpm_operations::deliver::{self, Delivery};
 use opencpm_operations::port::{Deliverable, QueueError, StoreError, Subscription};
 use opencpm_operations::record_reports::{self, Delivered};
@@ -47,12 +48,20 @@ impl Operations for Roles {
         self.gateway.trust.now().signed.clone()
     }
 
-    async fn recognise(&self, instance: &InstanceId) -> Result<Candidate, Farewell> {
-        connect::recognise(&self.gateway, instance).await.map_err(|refusal| {
-            let error = &refusal as &dyn std::error::Error;
-            tracing::info!(%instance, error, "a device is not let in");
-            refusal.farewell()
-        })
+    async fn recognise(
+        &self,
+        instances: Vec<InstanceId>,
+    ) -> Result<HashMap<InstanceId, Result<Candidate, Farewell>>, StoreError> {
+        let recognised = connect::recognise(&self.gateway, instances).await?;
+        let told = |(instance, candidate): Recognition| {
+            let candidate = candidate.map_err(|refusal| {
+                let error = &refusal as &dyn std::error::Error;
+                tracing::info!(%instance, error, "a device is not let in");
+                refusal.farewell()
+            });
+            (instance, candidate)
+        };
+        Ok(recognised.into_iter().map(told).collect())
     }
 
     async fn bind(

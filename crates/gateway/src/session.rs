@@ -9,9 +9,7 @@ use opencpm_domain::{AppId, Generation, InstanceId, Span, Timestamp};
 use opencpm_operations::connect::Arrival;
 use opencpm_operations::record_reports::Delivered;
 use opencpm_operations::record_sealing_keys::NewSealingKey;
-use opencpm_protocol::conversation::{
-    Breach, Recognised, ServerConversation, ServerEvent, ServerStep,
-};
+use opencpm_protocol::conversation::{Breach, ServerConversation, ServerEvent, ServerStep};
 use opencpm_protocol::message::{EnrolRequest, Enrolled, Farewell, Hello};
 use opencpm_protocol::node::{CertificateRequest, Certified};
 use tokio::sync::mpsc::Receiver;
@@ -22,7 +20,7 @@ use zeroize::Zeroizing;
 use crate::line::{Command, Kept, Line};
 use crate::listener::Admission;
 use crate::operations::Operations;
-use crate::term::{BindRequest, Seat, Sent, Term};
+use crate::term::{BindRequest, Claim, Seat, Sent, Term};
 
 /// Records of one session that are not settled at most. Then its socket is not read any further,
 /// and the agent's own socket fills up.
@@ -84,7 +82,6 @@ impl Pace {
 
 /// The answer to a question of the conversation.
 enum Answer {
-    Recognised(Recognised, AppId),
     Enrolled(Box<Enrolled>),
     Certified(Box<Certified>),
     Refused(Farewell),
@@ -230,6 +227,10 @@ impl<T: Transport> Desk<T> {
 
     fn command(&mut self, command: Command) -> Option<ServerEvent<'static>> {
         Some(match command {
+            Command::Recognised(candidate) => {
+                self.account = Some(candidate.account);
+                ServerEvent::Recognised(candidate.recognised)
+            }
             Command::Bound(seat, welcome) => {
                 self.seat = Some(seat);
                 self.session.admission = None;
@@ -251,10 +252,6 @@ impl<T: Transport> Desk<T> {
     fn answer(&mut self, answer: Answer) -> ServerEvent<'static> {
         self.asked = None;
         match answer {
-            Answer::Recognised(recognised, account) => {
-                self.account = Some(account);
-                ServerEvent::Recognised(recognised)
-            }
             Answer::Enrolled(enrolled) => ServerEvent::Enrolled(*enrolled),
             Answer::Certified(certified) => ServerEvent::Certified(certified),
             Answer::Refused(farewell) => self.dismiss(farewell),
@@ -271,7 +268,7 @@ impl<T: Transport> Desk<T> {
         match step {
             ServerStep::Send(frame) => self.send(Message::Binary(frame.into())).await?,
             ServerStep::Ping => self.send(Message::Ping(Vec::new().into())).await?,
-            ServerStep::Recognise(instance) => self.recognise(instance),
+            ServerStep::Recognise(instance) => self.recognise(instance)?,
             ServerStep::Bind(hello) => self.bind(*hello)?,
             ServerStep::Enrol { secret, request } => self.enrol(secret, request),
             ServerStep::Certify { secret, request } => self.certify(secret, request),
@@ -294,19 +291,14 @@ impl<T: Transport> Desk<T> {
         Ok(())
     }
 
-    fn recognise(&mut self, instance: InstanceId) {
-        if !self.session.term.takes_devices {
-            let elsewhere = Answer::Refused(Farewell::Draining);
-            self.asked = Some(Box::pin(std::future::ready(elsewhere)));
-            return;
+    fn recognise(&self, instance: InstanceId) -> Result<(), End> {
+        let (term, line) = (&self.session.term, self.line.clone());
+        if !term.takes_devices {
+            line.tell(Command::Dismiss(Farewell::Draining));
+            return Ok(());
         }
-        let operations = Arc::clone(&self.session.operations);
-        self.asked = Some(Box::pin(async move {
-            match operations.recognise(&instance).await {
-                Ok(candidate) => Answer::Recognised(candidate.recognised, candidate.account),
-                Err(farewell) => Answer::Refused(farewell),
-            }
-        }));
+        // Fails only when nobody works for the term any more.
+        term.claims.send(Claim { line, instance }).map_err(|_| End::Cut)
     }
 
     fn enrol(&mut self, secret: Zeroizing<[u8; 32]>, request: Box<EnrolRequest>) {

@@ -21,13 +21,14 @@ use crate::line::{Command, Line};
 use crate::operations::Operations;
 use crate::registry::Registry;
 
-/// What sessions reach for. The channels have no bound of their own: each session asks for one
-/// bind, and for few records at a time.
+/// What sessions reach for. The channels have no bound of their own: each session makes one claim,
+/// asks for one bind, and for few records at a time.
 pub(crate) struct Term {
     pub(crate) id: GatewayId,
     /// Whether devices may connect, besides machines that enrol and nodes that join.
     pub(crate) takes_devices: bool,
     pub(crate) registry: Registry,
+    pub(crate) claims: UnboundedSender<Claim>,
     pub(crate) binds: UnboundedSender<BindRequest>,
     pub(crate) unbinds: UnboundedSender<(InstanceId, u64)>,
     pub(crate) reports: UnboundedSender<Sent<Delivered>>,
@@ -52,6 +53,7 @@ impl Term {
             id: GatewayId::from_bytes([0; 16]),
             takes_devices: false,
             registry: Registry::default(),
+            claims: unbounded_channel().0,
             binds: unbounded_channel().0,
             unbinds: unbounded_channel().0,
             reports: unbounded_channel().0,
@@ -91,6 +93,12 @@ impl Term {
     }
 }
 
+/// A hello came that says to be of this device.
+pub(crate) struct Claim {
+    pub(crate) line: Line,
+    pub(crate) instance: InstanceId,
+}
+
 /// A device whose hello verified asks for its place.
 pub(crate) struct BindRequest {
     pub(crate) line: Line,
@@ -126,7 +134,7 @@ impl Drop for Seat {
 pub(crate) struct RunningTerm {
     pub(crate) term: Arc<Term>,
     pub(crate) operations: Arc<dyn Operations>,
-    /// Bind, record and deliver.
+    /// Recognise, bind, record and deliver.
     pub(crate) clerks: JoinSet<()>,
     pub(crate) stop: CancellationToken,
     /// Unbinds: works until the others are done.
@@ -145,6 +153,7 @@ impl RunningTerm {
         operations: &Arc<dyn Operations>,
     ) -> Self {
         let (stop, stop_usher) = (CancellationToken::new(), CancellationToken::new());
+        let (claims, hellos) = unbounded_channel();
         let (binds, bind_requests) = unbounded_channel();
         let (unbinds, leavers) = unbounded_channel();
         let (reports, sent_reports) = unbounded_channel();
@@ -154,6 +163,7 @@ impl RunningTerm {
             id,
             takes_devices: true,
             registry: Registry::default(),
+            claims,
             binds,
             unbinds,
             reports,
@@ -167,6 +177,8 @@ impl RunningTerm {
         });
         let with = || (Arc::clone(&term), Arc::clone(operations));
         let mut clerks = JoinSet::new();
+        let ((t, o), b) = (with(), Batches::new(hellos, stop.clone()));
+        clerks.spawn(clerk::recognise::run(t, o, b));
         let ((t, o), b) = (with(), Batches::new(bind_requests, stop.clone()));
         clerks.spawn(clerk::bind::run(t, o, b));
         let ((t, o), b) = (with(), Batches::new(sent_reports, stop.clone()));

@@ -300,9 +300,11 @@ async fn devices_that_connect_together_share_the_stores_calls() {
         agents.spawn(async move { Agent::connect(pipe, &device, &fake).await });
     }
     let agents = agents.join_all().await;
-    let binds = world.fake.calls("bind");
-    assert_eq!(binds.iter().sum::<usize>(), usize::from(count));
-    assert!(binds.len() <= 20, "{binds:?}");
+    for name in ["recognise", "bind"] {
+        let calls = world.fake.calls(name);
+        assert_eq!(calls.iter().sum::<usize>(), usize::from(count));
+        assert!(calls.len() <= 20, "{name}: {calls:?}");
+    }
     drop(agents);
     world.fake.until(|store| store.bindings.is_empty()).await;
     assert!(world.fake.calls("unbind").len() <= 20);

@@ -9,7 +9,7 @@ use opencpm_protocol::message::{Farewell, Hello, Welcome};
 use crate::authentic::NotAuthentic;
 use crate::port::{Bind, StoreError};
 use crate::role::GatewayRole;
-use crate::row::{DeviceQuery, Sealing};
+use crate::row::{Device, DeviceQuery, Sealing};
 
 /// A device that may try to prove that it is itself.
 #[derive(Clone, Debug)]
@@ -32,9 +32,6 @@ pub enum ConnectRefusal {
     /// Its row was changed behind our back.
     #[error(transparent)]
     NotAuthentic(#[from] NotAuthentic),
-    /// Later, perhaps.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 impl ConnectRefusal {
@@ -43,29 +40,33 @@ impl ConnectRefusal {
         match self {
             Self::Unknown | Self::NotAuthentic(_) => Farewell::NotRecognised,
             Self::Retired => Farewell::Retired,
-            Self::Store(_) => Farewell::Unavailable,
         }
     }
 }
 
-/// Looks up the identity key that a hello must be signed with.
+/// A device, and whether it may try.
+pub type Recognition = (InstanceId, Result<Candidate, ConnectRefusal>);
+
+/// Looks up the identity keys that hellos must be signed with, of all devices that came together
+/// in one call. One that is absent from the result is unknown.
 pub async fn recognise(
     role: &GatewayRole,
-    instance: &InstanceId,
-) -> Result<Candidate, ConnectRefusal> {
-    let query = DeviceQuery {
-        instances: vec![instance.clone()],
-        retired: true,
-        limit: 1,
-        ..DeviceQuery::default()
-    };
+    instances: Vec<InstanceId>,
+) -> Result<Vec<Recognition>, StoreError> {
+    let limit = instances.len() as u64;
+    let query = DeviceQuery { instances, retired: true, limit, ..DeviceQuery::default() };
     let (_, page) = role.store.devices(&query).await?;
-    let device = page.items.into_iter().next().ok_or(ConnectRefusal::Unknown)?;
+    // The row is checked to belong to this id.
+    let recognise = |device: Device| (device.authority.instance.clone(), candidate(role, &device));
+    Ok(page.items.into_iter().map(recognise).collect())
+}
+
+fn candidate(role: &GatewayRole, device: &Device) -> Result<Candidate, ConnectRefusal> {
     device.check(role.trust.now().authenticity())?;
     if device.authority.retired {
         return Err(ConnectRefusal::Retired);
     }
-    let identity = device.authority.identity.ok_or(ConnectRefusal::Unknown)?;
+    let identity = device.authority.identity.as_ref().ok_or(ConnectRefusal::Unknown)?;
     let recognised = Recognised { identity: identity.key, generation: identity.generation };
     Ok(Candidate { recognised, account: device.authority.account })
 }

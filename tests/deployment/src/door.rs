@@ -1,5 +1,6 @@
 //! A gateway that can be cut off.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,9 +60,12 @@ impl Operations for Door {
         self.roles.statement()
     }
 
-    async fn recognise(&self, instance: &InstanceId) -> Result<Candidate, Farewell> {
+    async fn recognise(
+        &self,
+        instances: Vec<InstanceId>,
+    ) -> Result<HashMap<InstanceId, Result<Candidate, Farewell>>, StoreError> {
         let _inside = self.open.read().await;
-        self.roles.recognise(instance).await
+        self.roles.recognise(instances).await
     }
 
     async fn bind(

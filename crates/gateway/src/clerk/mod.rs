@@ -3,6 +3,7 @@
 
 pub(crate) mod bind;
 pub(crate) mod deliver;
+pub(crate) mod recognise;
 pub(crate) mod record;
 pub(crate) mod unbind;
 

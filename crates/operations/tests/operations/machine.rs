@@ -73,7 +73,8 @@ impl Machine {
 
     /// Connects to a gateway, as its session does it.
     pub(crate) async fn connect(&self, role: &GatewayRole, gateway: GatewayId) {
-        let candidate = recognise(role, &self.instance).await.unwrap();
+        let mut known = recognise(role, vec![self.instance.clone()]).await.unwrap();
+        let candidate = known.remove(0).1.unwrap();
         assert_eq!(candidate.recognised.identity, self.identity.public());
         let hello = Hello {
             nonce: [1; 32],
