@@ -34,7 +34,7 @@ use std::thread::Scope;
 use std::time::Duration;
 
 use opencpm_tests::Dice;
-use opencpm_tests::cluster::{Cluster, Shape};
+use opencpm_tests::cluster::{Cluster, Form, Shape};
 
 use checker::Checker;
 use door::Door;
@@ -44,9 +44,15 @@ use nemesis::Fault;
 use order::Order;
 use summary::Summary;
 
+/// Unless the embedded engines are asked for.
+const SERVERS: Form = Form::Servers { api: 2, gateways: 3 };
+
 /// Machines with an agent of their own process, and those whose agent is a thread.
 const PROCESSES: usize = 20;
 const THREADS: usize = 280;
+
+/// An agent that could not connect for some time would wait for minutes, and every round with it.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// From acceptance to the end of a job: the shortest that may be configured, and some more. An
 /// agent does nothing in its last ten seconds.
@@ -65,7 +71,14 @@ fn main() -> ExitCode {
         }
     };
     println!("seed {}", order.seed);
-    let shape = Shape { processes: PROCESSES, threads: THREADS, deadline: DEADLINE };
+    let nodes = if order.embedded { Form::Embedded } else { SERVERS };
+    let shape = Shape {
+        nodes,
+        processes: PROCESSES,
+        threads: THREADS,
+        patience: PATIENCE,
+        deadline: DEADLINE,
+    };
     let mut cluster = Cluster::start(&shape);
     let summary = run(&mut cluster, &order);
     if summary.failed > 0 {
@@ -78,8 +91,8 @@ fn main() -> ExitCode {
 
 /// The rounds, with clients all the while.
 fn run(cluster: &mut Cluster, order: &Order) -> Summary {
-    let doors = cluster.nodes.iter().map(|node| node.door.authority());
-    let doors = doors.map(|authority| Door::new(authority, cluster.key.clone())).collect();
+    let doors = cluster.nodes.iter().filter_map(|node| node.door.as_ref());
+    let doors = doors.map(|link| Door::new(link.authority(), cluster.key.clone())).collect();
     let instances = cluster.machines.iter().map(|machine| machine.instance.clone()).collect();
     let history = History::begin(&cluster.dir().join("history"));
     let field = Field::new(doors, instances, history, Arc::clone(&cluster.observer));

@@ -27,7 +27,7 @@ pub use client::{Client, fresh_nonce, unix_time};
 pub use database::{Database, Hold};
 pub use dice::Dice;
 pub use lab::{Device, Lab, OtherAccount, Ready};
-pub use nodes::{Node, Nodes};
+pub use nodes::Nodes;
 pub use port::free_port;
 pub use process::{Process, mortal};
 pub use scratch_root::{Scheme, lay_out};

@@ -4,8 +4,11 @@ use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+
+use crate::eventually;
 
 /// A command that is killed when the thread that starts it ends, so that a test that was itself
 /// killed leaves nothing behind.
@@ -29,6 +32,11 @@ impl Process {
         Self { command: Box::new(command), log, child }
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// False once it has ended; a halted process runs.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("the state of our own child").is_none()
@@ -45,6 +53,13 @@ impl Process {
     pub fn kill(&mut self) {
         self.child.kill().expect("our own child");
         self.child.wait().expect("our own child");
+    }
+
+    /// Waits until it has ended, as it was asked to.
+    pub fn ended(&mut self) {
+        eventually("the end of a process", Duration::from_secs(90), || {
+            (!self.is_running()).then_some(())
+        });
     }
 
     /// Sends a signal to a process that runs.

@@ -71,6 +71,9 @@ enum Task {
         /// Repeats a run's choices; printed first when not given.
         #[arg(long)]
         seed: Option<u64>,
+        /// One node with the embedded engines, instead of several over PostgreSQL and RabbitMQ.
+        #[arg(long)]
+        embedded: bool,
         /// End with the first round that fails.
         #[arg(long)]
         stop: bool,
@@ -84,6 +87,12 @@ enum Task {
         /// How many simulated devices; their enrolment comes first and takes longest.
         #[arg(long, default_value_t = 100_000)]
         devices: u32,
+    },
+    /// Cut off many agents at once, and measure how they come back.
+    Storm {
+        /// How many agents.
+        #[arg(long, default_value_t = 2_000)]
+        agents: u32,
     },
     /// Write the documents that come from the API's tables anew: `docs/openapi.json` and the API
     /// reference.
@@ -133,12 +142,13 @@ fn perform(task: Task) -> Result<ExitCode, Box<dyn Error>> {
         Task::Test => test::run(&workspace)?,
         Task::Conformance { client } => conformance::run(&workspace, client.as_deref())?,
         Task::Schemathesis { examples, seed } => schemathesis::run(&workspace, examples, seed)?,
-        Task::Chaos { rounds: number, seed, stop } => {
-            chaos::run(&workspace, &chaos::Rounds { number, seed, stop })?;
+        Task::Chaos { rounds: number, seed, embedded, stop } => {
+            chaos::run(&workspace, &chaos::Rounds { number, seed, embedded, stop })?;
         }
         Task::Agent => agent::run(&workspace)?,
         Task::Footprint => footprint::run(&workspace)?,
-        Task::Bench { devices } => bench::run(&workspace, devices)?,
+        Task::Bench { devices } => bench::big_requests(&workspace, devices)?,
+        Task::Storm { agents } => bench::storm(&workspace, agents)?,
         Task::Docs => command::succeed(
             &mut workspace.cargo("run -q -p opencpm-api --example documents docs".split(' ')),
         )?,

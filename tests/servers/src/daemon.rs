@@ -55,6 +55,13 @@ impl Daemon {
         self.wait_until_it_answers();
     }
 
+    /// The same if it has ended: a full disk ends a database.
+    pub fn tend(&mut self) {
+        if self.child.try_wait().expect("our own child").is_some() {
+            self.start_again();
+        }
+    }
+
     fn wait_until_it_answers(&mut self) {
         let Self { plan, child } = self;
         eventually(plan.name, || {

@@ -22,7 +22,7 @@ impl Disk {
         }
         std::fs::create_dir_all(path).expect("a folder");
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={mib}m,mode=0700"), "opencpm-test"]);
+        mount.args(["-t", "tmpfs", "-o", &format!("size={mib}m,mode=0711"), "opencpm-test"]);
         let mounted = mount.arg(path).output().expect("mount(8)");
         mounted.status.success().then(|| Self { path: path.to_owned() })
     }

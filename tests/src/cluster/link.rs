@@ -25,6 +25,7 @@ pub enum Condition {
 }
 
 /// A link. It stays as long as the process.
+#[derive(Clone)]
 pub struct Link {
     port: u16,
     condition: watch::Sender<Condition>,
@@ -43,7 +44,12 @@ impl Link {
         Self { port: own, condition }
     }
 
-    /// Where one connects.
+    /// The port on 127.0.0.1 where one connects.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The same as `host:port`.
     pub fn authority(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }

@@ -78,9 +78,9 @@ impl Enrolled {
     }
 
     /// Starts its agent as a thread.
-    pub(super) fn start_thread(self) -> Machine {
+    pub(super) fn start_thread(self, patience: Duration) -> Machine {
         let stop = Arc::new(AtomicBool::new(false));
-        let clock = ImpatientClock(Arc::clone(&stop));
+        let clock = ImpatientClock { stop: Arc::clone(&stop), patience };
         let root = self.root.clone();
         let thread = std::thread::Builder::new().name(self.instance.clone());
         thread.stack_size(STACK).spawn(move || live(&root, &clock)).expect("a thread");
@@ -102,12 +102,10 @@ fn state(root: &Path) -> opencpm_agent::state::StateDir {
     opencpm_agent::state::StateDir::open(&root.join("var/lib/opencpm-agent")).expect("a state")
 }
 
-/// The machine's clocks, and no long pause: an agent that could not connect for some time would
-/// wait for minutes, and every round with it. The processes do wait so long.
-struct ImpatientClock(Arc<AtomicBool>);
-
-impl ImpatientClock {
-    const LONGEST: Duration = Duration::from_secs(2);
+/// The machine's clocks, and no pause that is longer than its patience.
+struct ImpatientClock {
+    stop: Arc<AtomicBool>,
+    patience: Duration,
 }
 
 impl Clock for ImpatientClock {
@@ -120,8 +118,8 @@ impl Clock for ImpatientClock {
     }
 
     fn pause(&self, span: Span) -> ControlFlow<()> {
-        let until = Instant::now() + duration(span).min(Self::LONGEST);
-        while !self.0.load(Ordering::Relaxed) {
+        let until = Instant::now() + duration(span).min(self.patience);
+        while !self.stop.load(Ordering::Relaxed) {
             match until.saturating_duration_since(Instant::now()) {
                 Duration::ZERO => return ControlFlow::Continue(()),
                 left => std::thread::park_timeout(left),

@@ -1,13 +1,17 @@
 //! A cluster of real processes: nodes, the engines that they use, the links between all of them,
 //! and machines with agents. Each part can be taken away and given back.
 
+mod clock;
 mod disk;
 mod link;
 mod machine;
 mod node;
 mod observer;
+mod servers;
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,27 +21,50 @@ use tempfile::TempDir;
 pub use disk::Disk;
 pub use link::{Condition, Link};
 pub use machine::{Machine, Running};
+pub(crate) use node::Deployment;
 pub use node::Node;
 pub use observer::{Observer, Seen, Sighting};
+pub use servers::{DATABASE, Servers};
 
-use crate::service::{enrolment_token, key_in};
-use crate::{Client, eventually};
+use crate::binaries;
+use crate::service::{ACCOUNT, without_settings};
+use node::{Plan, Role};
 
 /// What a cluster consists of.
 #[derive(Clone, Debug)]
 pub struct Shape {
+    /// Its nodes and their engines.
+    pub nodes: Form,
     /// Machines whose agent is a process.
     pub processes: usize,
     /// Machines whose agent is a thread of the test.
     pub threads: usize,
+    /// Threads wait no longer between two connections; processes wait as long as they like.
+    pub patience: Duration,
     /// From acceptance to the end of a job.
     pub deadline: Duration,
 }
 
+/// The nodes of a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// One that does everything, with the embedded engines.
+    Embedded,
+    /// So many of each role, over PostgreSQL and RabbitMQ.
+    Servers {
+        /// With the deployment's keys.
+        api: usize,
+        /// Without them.
+        gateways: usize,
+    },
+}
+
 /// A running cluster; everything ends with it.
 pub struct Cluster {
-    /// The server's.
+    /// Those that clients ask come first.
     pub nodes: Vec<Node>,
+    /// None with the embedded engines.
+    pub servers: Option<Servers>,
     /// In the order of [`Observer::seen`]: those with a process first.
     pub machines: Vec<Machine>,
     /// What became of the machines' shadow files.
@@ -58,20 +85,38 @@ impl Cluster {
     pub fn start(shape: &Shape) -> Self {
         let dir = scratch();
         let path = dir.path().to_owned();
-        let store = path.join("store");
-        let disk = Disk::mount(&store, DISK);
-        let mut node = Node::start("node-1", &path, &store.join("opencpm"), shape.deadline);
-        let key = answers(&mut node);
-        let machines = enrol(&path, &node, shape.processes + shape.threads);
+        let disk = Disk::mount(&path.join("store"), DISK);
+        let (plans, servers) = match shape.nodes {
+            Form::Embedded => (vec![Plan::new("node-1", Role::Everything)], None),
+            Form::Servers { api, gateways } => {
+                (plans(api, gateways), Some(Servers::start(&path, disk.as_ref())))
+            }
+        };
+        let folder = match (&servers, &disk) {
+            (None, Some(disk)) => disk.path(),
+            _ => &path,
+        };
+        let nodes = Deployment {
+            dir: &path,
+            folder,
+            deadline: shape.deadline,
+            servers: servers.as_ref(),
+            plans: &plans,
+            token: None,
+        }
+        .start_all();
+        let machines = enrol(&path, &nodes[0], shape.processes + shape.threads);
         let bell = path.join("bell");
         std::fs::create_dir(&bell).expect("a folder");
         let roots: Vec<_> = machines.iter().map(|machine| machine.root().to_owned()).collect();
         let observer = Arc::new(Observer::watch(&roots, &bell));
-        let begin = |(number, machine): (usize, machine::Enrolled)| {
-            if number < shape.processes { machine.start_process() } else { machine.start_thread() }
+        let begin = |(number, machine): (usize, machine::Enrolled)| match number < shape.processes {
+            true => machine.start_process(),
+            false => machine.start_thread(shape.patience),
         };
         let machines = machines.into_iter().enumerate().map(begin).collect();
-        Self { nodes: vec![node], machines, observer, disk, key, dir }
+        let key = nodes[0].key();
+        Self { nodes, servers, machines, observer, disk, key, dir }
     }
 
     /// Where everything of it lies.
@@ -86,6 +131,10 @@ impl Cluster {
 
     /// Starts again what has ended, as a service manager would.
     pub fn tend(&mut self) {
+        if let Some(servers) = &mut self.servers {
+            servers.postgres.tend();
+            servers.rabbit.tend();
+        }
         self.nodes.iter_mut().for_each(|node| node.process.tend());
         for machine in &mut self.machines {
             if let Running::Process(agent) = &mut machine.agent {
@@ -98,7 +147,7 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         self.nodes.clear();
-        node::tidy_up_clocks();
+        clock::tidy_up();
     }
 }
 
@@ -107,26 +156,37 @@ impl Drop for Cluster {
 fn scratch() -> TempDir {
     let memory = Path::new("/dev/shm");
     let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-    tempfile::Builder::new().prefix("cluster").tempdir_in(place).expect("a directory")
+    // PostgreSQL, which is another user, has its disk below.
+    let passable = std::fs::Permissions::from_mode(0o711);
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("cluster").permissions(passable).tempdir_in(place).expect("a directory")
 }
 
-/// Waits until a node answers its administrator, and returns the key.
-fn answers(node: &mut Node) -> (String, String) {
-    let http = format!("http://{}", node.door.authority());
-    eventually("a node", Duration::from_secs(60), || {
-        assert!(node.process.is_running(), "{} has ended: {}", node.name, node.process.said());
-        let key = node.profile().exists().then(|| key_in(&node.profile()))?;
-        let answer = Client::new(&http, &key.0, &key.1).try_call("DescribeDevice", &[]).ok()?;
-        (answer["code"] == 0).then_some(key)
-    })
+/// So many nodes of each role, those with the deployment's keys first.
+pub(crate) fn plans(api: usize, gateways: usize) -> Vec<Plan> {
+    let api = (1..=api).map(|number| Plan::new(&format!("api-{number}"), Role::Api));
+    let gateways =
+        (1..=gateways).map(|number| Plan::new(&format!("gateway-{number}"), Role::Gateway));
+    api.chain(gateways).collect()
+}
+
+/// Runs `opencpm` as an administrator at a node, and keeps what it makes in a file.
+pub(crate) fn make_secret(node: &Node, arguments: &[&str], file: &Path) {
+    let mut command = Command::new(binaries::opencpm());
+    without_settings(&mut command);
+    command.arg("--endpoint").arg(node.url()).arg("--profile").arg(node.profile());
+    let output = command.args(arguments).arg("--out").arg(file).output().expect("opencpm");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// How many enrol at once.
 const HANDS: usize = 8;
 
 fn enrol(dir: &Path, node: &Node, number: usize) -> Vec<machine::Enrolled> {
-    let http = format!("http://{}", node.door.authority());
-    let token = enrolment_token(&http, &node.profile(), number);
+    let file = dir.join("enrolment-token");
+    let (account, uses) = (ACCOUNT.to_string(), number.to_string());
+    make_secret(node, &["enrol-token", "create", "--app-id", &account, "--uses", &uses], &file);
+    let token = std::fs::read_to_string(&file).expect("a token");
     let token = EnrolmentToken::parse(&token).expect("a token of the server's own");
     let roots: Vec<(usize, PathBuf)> =
         (0..number).map(|n| (n, dir.join("machines").join(format!("{n:03}")))).collect();

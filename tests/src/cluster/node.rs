@@ -1,61 +1,198 @@
 //! A node of the server: `opencpm serve` as a process of its own.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
+use super::clock::OwnClock;
 use super::link::Link;
+use super::make_secret;
+use super::servers::Servers;
 use crate::port::free_port;
-use crate::service::{ACCOUNT, without_settings};
-use crate::{Process, binaries, mortal};
+use crate::service::{ACCOUNT, key_in, without_settings};
+use crate::{Client, Process, binaries, eventually, mortal};
 
-/// A node and the links that lead to it.
+/// A node and the links from and to it.
 pub struct Node {
     /// For logs: `api-1`.
     pub name: String,
     /// `opencpm serve`.
     pub process: Process,
-    /// From clients to its API, over plain HTTP.
-    pub door: Link,
-    /// From agents to it.
+    /// From clients to its API, over plain HTTP; a gateway has none.
+    pub door: Option<Link>,
+    /// From agents to it. An API node without the gateway's role takes enrolments there.
     pub gate: Link,
-    folder: PathBuf,
-    clock: Option<PathBuf>,
+    /// From it to PostgreSQL; none where the store is embedded.
+    pub store: Option<Link>,
+    /// From it to RabbitMQ; none where the queue is embedded.
+    pub broker: Option<Link>,
+    /// Where it keeps everything.
+    pub folder: PathBuf,
+    clock: Option<OwnClock>,
 }
 
-impl Node {
-    /// Starts a node that does everything, with the embedded engines; `folder` is where it keeps
-    /// everything, `dir` where its configuration and its log are.
-    pub(super) fn start(name: &str, dir: &Path, folder: &Path, deadline: Duration) -> Self {
-        let [https, http, agents, metrics] = [(); 4].map(|()| free_port());
-        let [door, gate] = [http, agents].map(Link::to);
-        let configuration = dir.join(format!("{name}.toml"));
-        let text = format!(
-            "dir = {folder:?}\n[api]\nlisten = \"127.0.0.1:{https}\"\nhttp = \"127.0.0.1:{http}\"\n\
-             names = [\"127.0.0.1\"]\njob_deadline = {}\n[agents]\nlisten = \"127.0.0.1:{agents}\"\n\
-             addresses = [\"{}\"]\n[metrics]\nlisten = \"127.0.0.1:{metrics}\"\n\
-             [first]\napp_id = {ACCOUNT}\n",
-            deadline.as_secs(),
-            gate.authority(),
-        );
+/// What a node does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// API and gateway.
+    Everything,
+    /// It has the deployment's keys.
+    Api,
+    /// It has none of them.
+    Gateway,
+}
+
+/// A node that is to be started: what others must know of it before.
+pub(crate) struct Plan {
+    name: String,
+    role: Role,
+    /// Of its listeners: the API over TLS and plain HTTP, and agents.
+    ports: [u16; 3],
+    door: Option<Link>,
+    gate: Link,
+}
+
+/// What all nodes of a deployment are told.
+#[derive(Clone, Copy)]
+pub(crate) struct Deployment<'a> {
+    /// Where configurations and logs are.
+    pub(crate) dir: &'a Path,
+    /// Below it everybody keeps everything.
+    pub(crate) folder: &'a Path,
+    /// From acceptance to the end of a job.
+    pub(crate) deadline: Duration,
+    /// None with the embedded engines.
+    pub(crate) servers: Option<&'a Servers>,
+    /// All nodes.
+    pub(crate) plans: &'a [Plan],
+    /// With which a gateway joins.
+    pub(crate) token: Option<&'a Path>,
+}
+
+impl Plan {
+    /// Chooses its ports.
+    pub(super) fn new(name: &str, role: Role) -> Self {
+        let ports = [(); 3].map(|()| free_port());
+        let door = (role != Role::Gateway).then(|| Link::to(ports[1]));
+        Self { name: name.to_owned(), role, ports, door, gate: Link::to(ports[2]) }
+    }
+
+    /// Where it keeps everything, below the deployment's folder.
+    pub(super) fn folder(&self, all: &Path) -> PathBuf {
+        all.join(&self.name)
+    }
+}
+
+impl Deployment<'_> {
+    /// Starts all nodes: those with the deployment's keys, then those that join.
+    pub(crate) fn start_all(&self) -> Vec<Node> {
+        let mut nodes = vec![self.start(0)];
+        let gateways = self.plans.iter().filter(|plan| plan.role == Role::Gateway).count();
+        let api = self.plans.len() - gateways;
+        for number in 1..api {
+            nodes[0].share_keys(&self.plans[number].folder(self.folder));
+            nodes.push(self.start(number));
+        }
+        if gateways > 0 {
+            let token = self.dir.join("node-token");
+            make_secret(&nodes[0], &["node", "token", "--uses", &gateways.to_string()], &token);
+            let joining = Deployment { token: Some(&token), ..*self };
+            nodes.extend((api..self.plans.len()).map(|number| joining.start(number)));
+        }
+        nodes
+    }
+
+    /// Starts the node with this place in the plan, and waits until it serves.
+    fn start(&self, number: usize) -> Node {
+        let plan = &self.plans[number];
+        let link = |port: fn(&Servers) -> u16| self.servers.map(|servers| Link::to(port(servers)));
+        let [store, broker] =
+            [link(|servers| servers.postgres.port()), link(|servers| servers.rabbit.port())];
+        let folder = plan.folder(self.folder);
+        let mut text = self.common(plan, &folder);
+        if let (Some(servers), Some(store), Some(broker)) = (self.servers, &store, &broker) {
+            text.push_str(&servers.settings(&store.authority(), &broker.authority()));
+        }
+        let configuration = self.dir.join(format!("{}.toml", plan.name));
         std::fs::write(&configuration, text).expect("a configuration");
-        let faketime = faketime();
-        let clock = faketime.as_ref().map(|_| dir.join(format!("{name}.clock")));
-        clock.iter().for_each(|file| set_clock(file, 0));
-        let log = dir.join(format!("{name}.log"));
+        let clock = OwnClock::new(self.dir.join(format!("{}.clock", plan.name)));
+        let log = self.dir.join(format!("{}.log", plan.name));
         let process = {
             let clock = clock.clone();
             Process::start(log, move || {
                 let mut command = mortal(binaries::opencpm());
                 without_settings(&mut command);
                 command.arg("serve").arg("--config").arg(&configuration);
-                if let (Some(library), Some(file)) = (&faketime, &clock) {
-                    with_own_clock(&mut command, library, file);
-                }
+                clock.iter().for_each(|clock| clock.give(&mut command));
                 command
             })
         };
-        Self { name: name.to_owned(), process, door, gate, folder: folder.to_owned(), clock }
+        let (name, door, gate) = (plan.name.clone(), plan.door.clone(), plan.gate.clone());
+        let mut node = Node { name, process, door, gate, store, broker, folder, clock };
+        node.serves();
+        node
+    }
+
+    fn common(&self, plan: &Plan, folder: &Path) -> String {
+        let [https, http, agents] = plan.ports;
+        let mut text = format!(
+            "dir = {folder:?}\n[agents]\nlisten = \"127.0.0.1:{agents}\"\naddresses = [{}]\n",
+            self.addresses("127.0.0.1", |role| role != Role::Api),
+        );
+        // A node that joins may not show a certificate with the API's name.
+        let (roles, name) = match plan.role {
+            Role::Everything => ("\"api\", \"gateway\"", "127.0.0.1"),
+            Role::Api => ("\"api\"", "localhost"),
+            Role::Gateway => ("\"gateway\"", ""),
+        };
+        if plan.role == Role::Api {
+            let receptions = self.addresses(name, |role| role == Role::Api);
+            writeln!(text, "enrolment = [{receptions}]").expect("a string takes any text");
+        }
+        if plan.role != Role::Gateway {
+            write!(
+                text,
+                "[api]\nnames = [\"{name}\"]\nlisten = \"127.0.0.1:{https}\"\n\
+                 http = \"127.0.0.1:{http}\"\njob_deadline = {}\n[first]\napp_id = {ACCOUNT}\n",
+                self.deadline.as_secs(),
+            )
+            .expect("a string takes any text");
+        } else if let Some(token) = self.token {
+            write!(text, "[node]\ntoken_file = {token:?}\n").expect("a string takes any text");
+        }
+        format!("roles = [{roles}]\n{text}")
+    }
+
+    /// The gates of those with a role, as a list in the configuration.
+    fn addresses(&self, host: &str, of: fn(Role) -> bool) -> String {
+        let plans = self.plans.iter().filter(|plan| of(plan.role));
+        let all: Vec<_> = plans.map(|plan| format!("\"{host}:{}\"", plan.gate.port())).collect();
+        all.join(", ")
+    }
+}
+
+impl Node {
+    /// Waits until it says that it serves. Panics when it ends instead.
+    pub fn serves(&mut self) {
+        eventually("a node", Duration::from_secs(60), || {
+            assert!(self.process.is_running(), "{} ended: {}", self.name, self.process.said());
+            self.process.said().contains("serving").then_some(())
+        });
+    }
+
+    /// Host and port of its API. Panics at a gateway's, which has none.
+    pub fn authority(&self) -> String {
+        self.door.as_ref().expect("an API").authority()
+    }
+
+    /// The address of its API over plain HTTP.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.authority())
+    }
+
+    /// A client of it with this key.
+    pub fn client(&self, (secret_id, secret_key): &(String, String)) -> Client {
+        Client::new(&self.url(), secret_id, secret_key)
     }
 
     /// Whether its clock can be moved here.
@@ -65,47 +202,24 @@ impl Node {
 
     /// Moves its clock to so many seconds from the machine's.
     pub fn move_clock(&self, seconds: i64) {
-        set_clock(self.clock.as_deref().expect("a clock of its own"), seconds);
+        self.clock.as_ref().expect("a clock of its own").set(seconds);
     }
 
-    /// The key that its first start wrote.
+    /// Copies the deployment's keys to another node's folder, as an operator does.
+    pub(super) fn share_keys(&self, folder: &Path) {
+        std::fs::create_dir(folder).expect("a folder");
+        for file in ["master.key", "root.pub"] {
+            std::fs::copy(self.folder.join(file), folder.join(file)).expect("a key");
+        }
+    }
+
+    /// The administrator's profile that its first start wrote.
     pub(super) fn profile(&self) -> PathBuf {
         self.folder.join("admin.toml")
     }
-}
 
-/// Debian's package `libfaketime`, where it is installed.
-fn faketime() -> Option<PathBuf> {
-    let machines = std::fs::read_dir("/usr/lib").ok()?.flatten();
-    let mut libraries = machines.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
-    libraries.find(|path| path.exists())
-}
-
-/// The time of day comes from a file; the clock that measures spans stays the machine's.
-fn with_own_clock(command: &mut Command, library: &Path, file: &Path) {
-    command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", file);
-    command.env("FAKETIME_CACHE_DURATION", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-    command.env("NO_FAKE_STAT", "1");
-}
-
-fn set_clock(file: &Path, seconds: i64) {
-    // In one step: the node may look at any time.
-    let draft = file.with_extension("draft");
-    std::fs::write(&draft, format!("{seconds:+}\n")).expect("our own folder");
-    std::fs::rename(draft, file).expect("our own folder");
-}
-
-/// Removes what libfaketime shares between a process and its children, for processes that were
-/// killed.
-pub(super) fn tidy_up_clocks() {
-    let Ok(shared) = std::fs::read_dir("/dev/shm") else { return };
-    for file in shared.flatten() {
-        let name = file.file_name();
-        let kinds = ["faketime_shm_", "sem.faketime_sem_"];
-        let name = name.to_str().unwrap_or_default();
-        let process = kinds.iter().find_map(|kind| name.strip_prefix(kind));
-        if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
-            drop(std::fs::remove_file(file.path()));
-        }
+    /// Both halves of the administrator's key.
+    pub(crate) fn key(&self) -> (String, String) {
+        key_in(&self.profile())
     }
 }
