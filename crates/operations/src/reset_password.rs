@@ -23,6 +23,10 @@ pub const TASK_NAME: &str = "resetPasswd";
 /// How often a new task id is tried, should another node have taken the same microsecond.
 const ID_ROUNDS: usize = 4;
 
+/// How often devices that changed while they were sealed for are sealed for anew. Each time they
+/// are fewer: machines that move from one gateway to another, or come back.
+const SEALING_ROUNDS: usize = 6;
+
 /// One password for many devices.
 #[derive(Clone, Debug)]
 pub struct ResetPassword {
@@ -110,7 +114,7 @@ async fn room(
     Ok(room)
 }
 
-/// Writes the task. Devices that changed meanwhile are looked at and sealed anew, once.
+/// Writes the task. Devices that changed meanwhile are looked at and sealed anew.
 async fn write(
     role: &ApiRole,
     caller: &Caller,
@@ -120,7 +124,7 @@ async fn write(
     // Handed to the store's writer without a copy; what changes between two tries is nobody's
     // else's any more.
     let mut task = Arc::new(task);
-    let mut sealed_anew = false;
+    let mut sealing_rounds = 0;
     let mut id_rounds = 0;
     loop {
         match role.store.accept(Arc::clone(&task)).await.map_err(store_refusal)? {
@@ -131,8 +135,8 @@ async fn write(
                 id_rounds += 1;
                 rename(role, Arc::make_mut(&mut task), batch.devices)?;
             }
-            Acceptance::Changed(changed) if !sealed_anew => {
-                sealed_anew = true;
+            Acceptance::Changed(changed) if sealing_rounds < SEALING_ROUNDS => {
+                sealing_rounds += 1;
                 seal_anew(role, caller, batch, Arc::make_mut(&mut task), changed).await?;
             }
             Acceptance::Changed(changed) => return Err(keeps_changing(&changed)),

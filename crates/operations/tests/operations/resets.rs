@@ -127,7 +127,8 @@ async fn a_lost_gateway_is_told_from_a_lost_agent_by_the_stores_clock() {
 async fn a_device_that_changes_while_it_is_sealed_for_is_sealed_for_anew() {
     let world = World::new().await;
     let [machine, other] = world.machines().await;
-    reconnect_while_sealing(&world, &machine, 1);
+    // It comes and goes while gateways are replaced.
+    reconnect_while_sealing(&world, &machine, 5);
     let task = world.reset(&[&machine.instance, &other.instance]).await.unwrap();
     let frame = world.job_for(&machine).await;
     assert_eq!(machine.open(&world, &frame).expose_secret(), "abce1234");
@@ -140,7 +141,7 @@ async fn a_device_that_changes_while_it_is_sealed_for_is_sealed_for_anew() {
 async fn a_device_that_keeps_changing_is_refused_by_name_and_nothing_is_written() {
     let world = World::new().await;
     let [machine, other] = world.machines().await;
-    reconnect_while_sealing(&world, &machine, 10);
+    reconnect_while_sealing(&world, &machine, 100);
     let refused = world.reset(&[&other.instance, &machine.instance]).await.unwrap_err();
     assert_eq!(refused.condition, Condition::DeviceBusy);
     assert!(refused.message.contains(machine.instance.as_str()), "{refused}");
