@@ -1,35 +1,55 @@
 //! HAProxy with the configuration that we ship, on other addresses.
 
 use std::net::UdpSocket;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use opencpm_tests::{Process, eventually, free_port, mortal};
 use tempfile::TempDir;
 
-/// What stands behind it.
-pub(crate) struct Backend<'a> {
-    pub(crate) api: &'a str,
-    pub(crate) agents: &'a str,
-    pub(crate) metrics: &'a str,
+use crate::port::free_port;
+use crate::{Process, eventually, mortal};
+
+/// A listener behind it.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// As `address:port`.
+    pub at: String,
+    /// Where its node says how it is.
+    pub metrics: String,
+}
+
+/// What stands behind it, in the order of the shipped file.
+#[derive(Clone, Debug)]
+pub struct Servers {
+    /// The API, over TLS or not.
+    pub api: [Server; 2],
+    /// Where machines enrol and nodes join.
+    pub enrolment: [Server; 2],
+    /// Where agents connect.
+    pub gateways: [Server; 2],
 }
 
 /// Where it will listen; known before it starts, because machines are told.
-pub(crate) struct Addresses {
-    pub(crate) api: String,
-    pub(crate) agents: String,
-    pub(crate) enrolment: String,
+pub struct Addresses {
+    /// For clients.
+    pub api: String,
+    /// For agents.
+    pub agents: String,
+    /// For machines that enrol.
+    pub enrolment: String,
 }
 
 impl Addresses {
-    pub(crate) fn take() -> Self {
+    /// Free ones.
+    pub fn take() -> Self {
         let [api, agents, enrolment] = [(); 3].map(|()| format!("127.0.0.1:{}", free_port()));
         Self { api, agents, enrolment }
     }
 }
 
 /// A running proxy; it ends with the test.
-pub(crate) struct Haproxy {
+pub struct Haproxy {
     process: Process,
     log: Arc<Mutex<String>>,
     _dir: TempDir,
@@ -38,9 +58,9 @@ pub(crate) struct Haproxy {
 impl Haproxy {
     /// Starts it with the shipped file. Only addresses are replaced, and what needs a system of
     /// its own: the log's socket, the folder that becomes its root, and how many connections.
-    pub(crate) fn start(at: &Addresses, backends: [Backend<'_>; 2]) -> Self {
+    pub fn start(at: &Addresses, servers: &Servers) -> Self {
         let (log, log_address) = collect();
-        let mut text = crate::shipped("haproxy.cfg");
+        let mut text = shipped("haproxy.cfg");
         let mut replace = |from: &str, to: &str| {
             assert!(text.contains(from), "{from:?} is not in the shipped file");
             text = text.replace(from, to);
@@ -51,13 +71,13 @@ impl Haproxy {
         replace("bind :443\n", &format!("bind {}\n", at.api));
         replace("bind :8444\n", &format!("bind {}\n", at.agents));
         replace("bind :8445\n", &format!("bind {}\n", at.enrolment));
-        for (number, backend) in (1..).zip(&backends) {
-            let port = backend.metrics.rsplit(':').next().expect("a port");
-            let from =
-                |ip: u8, port: u16| format!("192.0.2.{}:{port} check port 9090", ip + number);
-            replace(&from(10, 8443), &format!("{} check port {port}", backend.api));
-            replace(&from(10, 8444), &format!("{} check port {port}", backend.agents));
-            replace(&from(20, 8444), &format!("{} check port {port}", backend.agents));
+        let all = [(10, 8443, &servers.api), (10, 8444, &servers.enrolment)];
+        for (net, listener, servers) in all.into_iter().chain([(20, 8444, &servers.gateways)]) {
+            for (number, Server { at, metrics }) in (1..).zip(servers) {
+                let port = metrics.rsplit(':').next().expect("a port");
+                let from = format!("192.0.2.{}:{listener} check port 9090", net + number);
+                replace(&from, &format!("{at} check port {port}"));
+            }
         }
         let dir = TempDir::new().expect("a scratch directory");
         let file = dir.path().join("haproxy.cfg");
@@ -73,17 +93,33 @@ impl Haproxy {
     }
 
     /// Waits for a line of its log that holds this.
-    pub(crate) fn says(&mut self, words: &str) {
+    pub fn says(&mut self, words: &str) {
         eventually(words, Duration::from_secs(30), || {
             assert!(self.process.is_running(), "it ended: {}", self.process.said());
             self.log().contains(words).then_some(())
         });
     }
 
+    /// Waits until its log holds this more than so many times.
+    pub fn says_again(&mut self, words: &str, times: usize) {
+        eventually(words, Duration::from_secs(30), || (self.times(words) > times).then_some(()));
+    }
+
+    /// How often its log holds this.
+    pub fn times(&self, words: &str) -> usize {
+        self.log().matches(words).count()
+    }
+
     /// All that it logged.
-    pub(crate) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         self.log.lock().expect("no panic").clone()
     }
+}
+
+/// A file of the folder `deploy`.
+pub fn shipped(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(name);
+    std::fs::read_to_string(path).expect(name)
 }
 
 /// A place for log messages (RFC 5424 over UDP), which are kept.

@@ -13,6 +13,7 @@ mod client;
 pub mod cluster;
 mod database;
 mod dice;
+pub mod haproxy;
 mod lab;
 mod nodes;
 mod port;

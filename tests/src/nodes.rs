@@ -1,15 +1,16 @@
 //! Several nodes with separate roles over real PostgreSQL and RabbitMQ, each a process of its own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use opencpm_servers::{Postgres, RabbitMq};
 use tempfile::TempDir;
 
-use crate::cluster::{Deployment, Node, Servers, make_secret, plans};
+use crate::cluster::{Deployment, Node, Servers, install, make_secret, plans};
 use crate::scratch_root::Scheme;
-use crate::service::ACCOUNT;
-use crate::{Client, Machine, Process, eventually};
+use crate::service::{ACCOUNT, without_settings};
+use crate::{Client, Machine, Process, binaries, eventually};
 
 /// A deployment of two API nodes and two gateways, its database and its broker.
 pub struct Nodes {
@@ -27,12 +28,20 @@ pub struct Nodes {
     dir: TempDir,
 }
 
+/// What a node gives its load balancer, as the shipped configuration wants it.
+const NOTICE: Duration = Duration::from_secs(4);
+
 /// From acceptance to the end of a job.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 impl Nodes {
     /// Starts everything, with so many machines that are connected.
     pub fn start(machines: usize) -> Self {
+        Self::start_version(&binaries::opencpm(), machines)
+    }
+
+    /// The same with nodes that run this program, of an earlier version perhaps.
+    pub fn start_version(binary: &Path, machines: usize) -> Self {
         let dir = tempfile::Builder::new().prefix("nodes").tempdir().expect("a directory");
         let servers = Servers::start(dir.path(), None);
         let mut api = Deployment {
@@ -42,6 +51,8 @@ impl Nodes {
             servers: Some(&servers),
             plans: &plans(2, 2),
             token: None,
+            notice: NOTICE,
+            binary,
         }
         .start_all();
         let gateways = api.split_off(2);
@@ -50,6 +61,17 @@ impl Nodes {
         let mut nodes = Self { postgres, rabbit, api, gateways, machines: Vec::new(), key, dir };
         nodes.enrol(machines);
         nodes
+    }
+
+    /// Brings the schema up to date, and has nodes run this program from their next start on: what
+    /// an operator does before nodes are restarted.
+    pub fn upgrade(&self, binary: &Path) {
+        let mut migrate = Command::new(binary);
+        without_settings(&mut migrate);
+        migrate.args(["migrate", "--yes", "--config"]).arg(self.dir.path().join("api-1.toml"));
+        let output = migrate.output().expect("opencpm");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        install(binary, self.dir.path());
     }
 
     /// A client of one of the API nodes.

@@ -21,8 +21,8 @@ use tempfile::TempDir;
 pub use disk::Disk;
 pub use link::{Condition, Link};
 pub use machine::{Machine, Running};
-pub(crate) use node::Deployment;
 pub use node::Node;
+pub(crate) use node::{Deployment, install};
 pub use observer::{Observer, Seen, Sighting};
 pub use servers::{DATABASE, Servers};
 
@@ -103,6 +103,8 @@ impl Cluster {
             servers: servers.as_ref(),
             plans: &plans,
             token: None,
+            notice: Duration::ZERO,
+            binary: &binaries::opencpm(),
         }
         .start_all();
         let machines = enrol(&path, &nodes[0], shape.processes + shape.threads);

@@ -4,13 +4,15 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::process::Signal;
+
 use super::clock::OwnClock;
 use super::link::Link;
 use super::make_secret;
 use super::servers::Servers;
 use crate::port::free_port;
 use crate::service::{ACCOUNT, key_in, without_settings};
-use crate::{Client, Process, binaries, eventually, mortal};
+use crate::{Client, Process, eventually, mortal};
 
 /// A node and the links from and to it.
 pub struct Node {
@@ -26,6 +28,8 @@ pub struct Node {
     pub store: Option<Link>,
     /// From it to RabbitMQ; none where the queue is embedded.
     pub broker: Option<Link>,
+    /// Of its listeners: the API over TLS and plain HTTP, agents, and health.
+    ports: [u16; 4],
     /// Where it keeps everything.
     pub folder: PathBuf,
     clock: Option<OwnClock>,
@@ -46,8 +50,8 @@ pub(super) enum Role {
 pub(crate) struct Plan {
     name: String,
     role: Role,
-    /// Of its listeners: the API over TLS and plain HTTP, and agents.
-    ports: [u16; 3],
+    /// Of its listeners: the API over TLS and plain HTTP, agents, and health.
+    ports: [u16; 4],
     door: Option<Link>,
     gate: Link,
 }
@@ -61,18 +65,22 @@ pub(crate) struct Deployment<'a> {
     pub(crate) folder: &'a Path,
     /// From acceptance to the end of a job.
     pub(crate) deadline: Duration,
+    /// From being told to end until listeners close.
+    pub(crate) notice: Duration,
     /// None with the embedded engines.
     pub(crate) servers: Option<&'a Servers>,
     /// All nodes.
     pub(crate) plans: &'a [Plan],
     /// With which a gateway joins.
     pub(crate) token: Option<&'a Path>,
+    /// What nodes run at first.
+    pub(crate) binary: &'a Path,
 }
 
 impl Plan {
     /// Chooses its ports.
     pub(super) fn new(name: &str, role: Role) -> Self {
-        let ports = [(); 3].map(|()| free_port());
+        let ports = [(); 4].map(|()| free_port());
         let door = (role != Role::Gateway).then(|| Link::to(ports[1]));
         Self { name: name.to_owned(), role, ports, door, gate: Link::to(ports[2]) }
     }
@@ -86,6 +94,7 @@ impl Plan {
 impl Deployment<'_> {
     /// Starts all nodes: those with the deployment's keys, then those that join.
     pub(crate) fn start_all(&self) -> Vec<Node> {
+        install(self.binary, self.dir);
         let mut nodes = vec![self.start(0)];
         let gateways = self.plans.iter().filter(|plan| plan.role == Role::Gateway).count();
         let api = self.plans.len() - gateways;
@@ -118,9 +127,9 @@ impl Deployment<'_> {
         let clock = OwnClock::new(self.dir.join(format!("{}.clock", plan.name)));
         let log = self.dir.join(format!("{}.log", plan.name));
         let process = {
-            let clock = clock.clone();
+            let (clock, program) = (clock.clone(), program(self.dir));
             Process::start(log, move || {
-                let mut command = mortal(binaries::opencpm());
+                let mut command = mortal(&program);
                 without_settings(&mut command);
                 command.arg("serve").arg("--config").arg(&configuration);
                 clock.iter().for_each(|clock| clock.give(&mut command));
@@ -128,13 +137,14 @@ impl Deployment<'_> {
             })
         };
         let (name, door, gate) = (plan.name.clone(), plan.door.clone(), plan.gate.clone());
-        let mut node = Node { name, process, door, gate, store, broker, folder, clock };
+        let mut node =
+            Node { name, process, door, gate, store, broker, ports: plan.ports, folder, clock };
         node.serves();
         node
     }
 
     fn common(&self, plan: &Plan, folder: &Path) -> String {
-        let [https, http, agents] = plan.ports;
+        let [https, http, agents, metrics] = plan.ports;
         let mut text = format!(
             "dir = {folder:?}\n[agents]\nlisten = \"127.0.0.1:{agents}\"\naddresses = [{}]\n",
             self.addresses("127.0.0.1", |role| role != Role::Api),
@@ -160,7 +170,10 @@ impl Deployment<'_> {
         } else if let Some(token) = self.token {
             write!(text, "[node]\ntoken_file = {token:?}\n").expect("a string takes any text");
         }
-        format!("roles = [{roles}]\n{text}")
+        format!(
+            "roles = [{roles}]\n{text}[metrics]\nlisten = \"127.0.0.1:{metrics}\"\nnotice = {}\n",
+            self.notice.as_secs(),
+        )
     }
 
     /// The gates of those with a role, as a list in the configuration.
@@ -171,6 +184,18 @@ impl Deployment<'_> {
     }
 }
 
+/// What nodes run, as a package's upgrade replaces it below them.
+fn program(dir: &Path) -> PathBuf {
+    dir.join("opencpm")
+}
+
+/// Has nodes run this program from their next start on.
+pub(crate) fn install(binary: &Path, dir: &Path) {
+    let draft = dir.join("opencpm.new");
+    std::os::unix::fs::symlink(binary, &draft).expect("our own folder");
+    std::fs::rename(draft, program(dir)).expect("our own folder");
+}
+
 impl Node {
     /// Waits until it says that it serves. Panics when it ends instead.
     pub fn serves(&mut self) {
@@ -178,6 +203,34 @@ impl Node {
             assert!(self.process.is_running(), "{} ended: {}", self.name, self.process.said());
             self.process.said().contains("serving").then_some(())
         });
+    }
+
+    /// Asks it to end, waits until it has, and returns when it serves again.
+    pub fn restart(&mut self) {
+        let starts = self.starts();
+        self.process.signal(Signal::TERM);
+        self.process.ended();
+        self.process.tend();
+        eventually("a node that was restarted", Duration::from_secs(60), || {
+            assert!(self.process.is_running(), "{} ended: {}", self.name, self.process.said());
+            (self.starts() > starts).then_some(())
+        });
+    }
+
+    fn starts(&self) -> usize {
+        self.process.said().matches("serving").count()
+    }
+
+    /// Host and port of its API over TLS.
+    pub fn https(&self) -> String {
+        format!("localhost:{}", self.ports[0])
+    }
+
+    /// Where it listens for clients, plain HTTP, for agents, and for who asks how it is, without
+    /// the links: who comes there notices at once that it is gone.
+    pub fn listeners(&self) -> [String; 3] {
+        let [_, http, agents, metrics] = self.ports;
+        [http, agents, metrics].map(|port| format!("127.0.0.1:{port}"))
     }
 
     /// Host and port of its API. Panics at a gateway's, which has none.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use opencpm_tests::haproxy::{Addresses, Haproxy, Server, Servers};
 use opencpm_tests::{Scheme, Service, Site, binaries, eventually, without_settings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -16,7 +17,6 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use crate::haproxy::{Addresses, Backend, Haproxy};
 use crate::node::Node;
 
 /// A real node, one that only counts, and the proxy in front of both.
@@ -34,11 +34,15 @@ impl Front {
         let at = Addresses::take();
         let service = Service::start_behind(&at.agents);
         let other = Node::start();
-        let backends = [
-            Backend { api: &service.https, agents: &service.agents, metrics: &service.metrics },
-            Backend { api: &other.api, agents: &other.agents, metrics: &other.metrics },
-        ];
-        let mut proxy = Haproxy::start(&at, backends);
+        let here = |at: &String| Server { at: at.clone(), metrics: service.metrics.clone() };
+        let there = |at: &String| Server { at: at.clone(), metrics: other.metrics.clone() };
+        let agents = [here(&service.agents), there(&other.agents)];
+        let servers = Servers {
+            api: [here(&service.https), there(&other.api)],
+            enrolment: agents.clone(),
+            gateways: agents,
+        };
+        let mut proxy = Haproxy::start(&at, &servers);
         for down in ["api/api-2", "gateways/gateway-2"] {
             proxy.says(&format!("Server {down} is DOWN"));
         }

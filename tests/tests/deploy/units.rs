@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::shipped;
+use opencpm_tests::haproxy::shipped;
 
 #[test]
 fn a_node_of_several_is_hardened_as_a_service_of_one() {

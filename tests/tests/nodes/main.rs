@@ -2,3 +2,5 @@
 
 #[cfg(test)]
 mod one_service;
+#[cfg(test)]
+mod rolling;
