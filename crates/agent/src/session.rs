@@ -11,7 +11,7 @@ use opencpm_protocol::statement::TrustStatement;
 
 use crate::address::{Address, usable};
 use crate::agent::{Agent, Surroundings};
-use crate::clock::SKEW;
+use crate::clock::{Moment, SKEW};
 use crate::connection::Connection;
 use crate::converse::{EndError, Party, Talk};
 use crate::machine::Machine;
@@ -182,6 +182,7 @@ impl Agent<'_> {
             let seconds = time.distance(challenge.time).as_secs();
             tracing::warn!(seconds, "this machine's clock and the server's differ");
         }
+        let Moment { boot, since_boot } = self.moment();
         let identity = &self.state.identity;
         let hello = Hello {
             nonce: challenge.nonce,
@@ -192,7 +193,8 @@ impl Agent<'_> {
             statement_generation: self.state.trust().map_or(Generation::FIRST, |t| t.generation),
             highest_sequence: self.state.jobs.highest,
             sealing: self.state.sealing.newest().certificate.clone(),
-            boot: self.machine.boot.clone(),
+            since_boot: (!boot.is_empty()).then_some(since_boot.as_micros()),
+            boot,
             time: self.surroundings.clock.now(),
             facts,
         };

@@ -46,6 +46,29 @@ fn a_report_that_nobody_acknowledged_goes_along() {
 }
 
 #[test]
+fn hellos_of_one_boot_can_be_put_in_order() {
+    let machine = Machine::enrolled();
+    let made = || {
+        let hello = machine.connect(machine.script()).hello.unwrap();
+        (hello.boot, hello.since_boot)
+    };
+    // The time since a boot that has no name is of no use.
+    assert_eq!(made(), (String::new(), None));
+    let random = machine.tree.path().join("proc/sys/kernel/random");
+    std::fs::create_dir_all(&random).unwrap();
+    std::fs::write(random.join("boot_id"), "boot-1\n").unwrap();
+    let (other, port) = listener();
+    let gateways = vec![format!("127.0.0.1:{port}")];
+    let moves = Script { gateways, moves: Some(0), ..machine.script() };
+    let here = serve(&machine.listener, moves);
+    let there = serve(&other, machine.script());
+    machine.run().unwrap();
+    let [here, there] = [here, there].map(|seen| seen.join().unwrap().hello.unwrap());
+    assert_eq!([here.boot, there.boot], ["boot-1"; 2]);
+    assert!(here.since_boot.unwrap() < there.since_boot.unwrap());
+}
+
+#[test]
 fn an_agent_that_no_other_gateway_takes_stays_and_serves() {
     let mut machine = Machine::enrolled();
     let jobs = vec![machine.job(1, "abce1234")];

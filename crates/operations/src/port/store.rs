@@ -195,8 +195,10 @@ pub trait Store: Send + Sync {
     /// Ends a lease: a process that stops in good order.
     async fn end_lease(&self, gateway: GatewayId) -> Result<(), StoreError>;
 
-    /// Binds devices to connections of this gateway; a newer connection replaces an older one.
-    /// Refused as a whole unless the gateway's lease is valid. Returns the epochs given.
+    /// Binds devices to connections of this gateway; a newer connection replaces an older one. A
+    /// hello that waited on its way binds nothing while the device is bound, to a gateway whose
+    /// lease is valid, by one that it made later in the same boot. Refused as a whole unless the
+    /// gateway's own lease is valid. Returns the epochs given.
     async fn bind(
         &self,
         gateway: GatewayId,
@@ -415,6 +417,8 @@ pub struct Bind {
     pub agent_version: String,
     /// The machine's boot id.
     pub boot: String,
+    /// When it said so, by the time since that boot.
+    pub since_boot: Option<Span>,
 }
 
 /// The store cannot do it now, or never could.
