@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use crate::gateway::{Script, serve};
+use crate::gateway::{Script, serve, serve_both};
 use crate::machine::Machine;
 
 fn listener() -> (TcpListener, u16) {
@@ -27,6 +27,24 @@ fn an_agent_is_welcome_elsewhere_before_it_leaves_and_takes_its_job_along() {
     assert!(machine.root_has("abce1234"));
     let expected = [("welcome", machine.port()), ("welcome", port), ("left", machine.port())];
     assert_eq!(*both.journal.lock().unwrap(), expected.map(|(what, at)| format!("{what} {at}")));
+}
+
+/// Where there is one address for all gateways, a load balancer's.
+#[test]
+fn an_agent_moves_to_the_gateways_address_before_it_tries_where_it_enrolled() {
+    let mut machine = Machine::enrolled();
+    let (balancer, port) = listener();
+    // What the machine enrolled at takes no devices; it only counts.
+    let reception = std::mem::replace(&mut machine.listener, listener().0);
+    let told = Script { gateways: vec![format!("127.0.0.1:{port}")], ..machine.script() };
+    serve(&reception, told.clone());
+    machine.run().unwrap();
+    reception.set_nonblocking(true).unwrap();
+    let here = Script { moves: Some(0), ..told.clone() };
+    let both = serve_both(balancer, [here, told]);
+    machine.run().unwrap();
+    assert!(both.join().unwrap().iter().all(|seen| seen.hello.is_some()));
+    assert!(reception.accept().is_err(), "it was there");
 }
 
 #[test]
