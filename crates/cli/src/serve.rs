@@ -8,6 +8,7 @@ mod database;
 mod deployment;
 mod health;
 mod key_files;
+mod names;
 mod node;
 mod own_certificate;
 mod readiness;
