@@ -77,7 +77,7 @@ pub(crate) trait Engine: Send + Sync + 'static {
     fn when(&self) -> When;
 
     /// See [`Store::check`].
-    async fn check(&self) -> Result<(), StoreError>;
+    async fn check(&self) -> Result<Timestamp, StoreError>;
 
     /// See [`Store::scrub`].
     async fn scrub(&self) -> Result<bool, StoreError>;
@@ -101,7 +101,7 @@ macro_rules! store_port {
     ($engine:ty) => {
         #[async_trait::async_trait]
         impl Store for $engine {
-            async fn check(&self) -> Result<(), StoreError> {
+            async fn check(&self) -> Result<Timestamp, StoreError> {
                 Engine::check(self).await
             }
 
@@ -257,8 +257,9 @@ macro_rules! store_port {
                 gateway: GatewayId,
                 filter: Deliverable,
                 limit: u32,
-            ) -> Result<Vec<DeliverableJob>, StoreError> {
-                job::deliverable(&mut self.read().await?, gateway, filter, limit).await
+            ) -> Result<(Timestamp, Vec<DeliverableJob>), StoreError> {
+                let when = self.when();
+                job::deliverable(&mut self.read().await?, gateway, filter, limit, when).await
             }
 
             async fn overdue_jobs(

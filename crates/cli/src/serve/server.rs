@@ -127,9 +127,12 @@ impl Server {
             }
             Standing::Node(member) => server.start_node(&shared, *member, sockets)?,
         }
-        let mut needed = vec![Part::store(&shared.store)];
+        let mut needed = Vec::new();
         if config.has(Role::Api) {
+            needed.push(Part::store_and_clock(&shared.store, &shared.clock));
             needed.push(Part::queue(&shared.queue));
+        } else {
+            needed.push(Part::store(&shared.store));
         }
         if config.has(Role::Gateway) {
             needed.extend(server.connector().map(Part::lease));

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
+use opencpm_domain::Timestamp;
 use opencpm_operations::port::StoreError;
 use sqlx::PgPool;
 use tokio::time::{sleep, timeout};
@@ -128,17 +129,20 @@ impl Engine for PostgresStore {
         When::Server
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn check(&self) -> Result<Timestamp, StoreError> {
         let mut session = self.begin("BEGIN").await?;
-        let ask = query("SELECT current_setting('transaction_read_only')::boolean AS is_closed");
+        let ask = query(
+            "SELECT current_setting('transaction_read_only')::boolean AS is_closed,
+                    store_now() AS now",
+        );
         let row = session.row(ask).await?;
         let row = row.ok_or(StoreError::Corrupt("a setting without a value"))?;
-        let is_closed: bool = read(&row, "is_closed")?;
+        let (is_closed, now): (bool, _) = (read(&row, "is_closed")?, read(&row, "now")?);
         session.close().await?;
         if is_closed {
             Err(StoreError::Unavailable("the database is read-only".into()))
         } else {
-            Ok(())
+            Ok(now)
         }
     }
 

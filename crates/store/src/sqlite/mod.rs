@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
+use opencpm_domain::Timestamp;
 use opencpm_operations::port::{Clock, StoreError};
 use opencpm_operations::row::DeviceQuery;
 use sqlx::sqlite::SqlitePool;
@@ -109,9 +110,10 @@ impl Engine for SqliteStore {
         When::Asked(self.clock.now())
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn check(&self) -> Result<Timestamp, StoreError> {
         // Behind the changes that wait, and with the lock that a change needs.
-        self.writer.write(|_| Box::pin(async { Ok(Outcome::Keep(())) })).await
+        self.writer.write(|_| Box::pin(async { Ok(Outcome::Keep(())) })).await?;
+        Ok(self.clock.now())
     }
 
     async fn scrub(&self) -> Result<bool, StoreError> {

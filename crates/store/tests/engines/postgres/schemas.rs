@@ -1,6 +1,6 @@
 //! Which schemas this version works with, and how one comes into being.
 
-use opencpm_domain::{JobId, SecretId, TaskId, Timestamp};
+use opencpm_domain::{JobId, SecretId, Span, TaskId, Timestamp};
 use opencpm_operations::port::{Deliverable, Store, StoreError};
 use opencpm_operations::row::{DeviceQuery, LogQuery};
 use opencpm_store::{PostgresStore, SchemaError};
@@ -116,7 +116,7 @@ async fn read_everything(store: &PostgresStore) {
     for deliverable in [
         Deliverable::Jobs(jobs.to_vec()),
         Deliverable::Devices(vec![instance]),
-        Deliverable::NotAttemptedSince(Timestamp::from_micros(0)),
+        Deliverable::NotAttemptedFor(Span::from_secs(1)),
     ] {
         store.deliverable_jobs(GATEWAY, deliverable, 1).await.unwrap();
     }
