@@ -53,9 +53,12 @@ pub struct Migration {
     pub description: String,
 }
 
-pub(super) async fn pool(options: &PostgresOptions) -> Result<PgPool, StoreError> {
+pub(super) async fn pool(
+    options: &PostgresOptions,
+    connections: u32,
+) -> Result<PgPool, StoreError> {
     PgPoolOptions::new()
-        .max_connections(options.connections)
+        .max_connections(connections)
         .acquire_timeout(CONNECT_LIMIT)
         // Never before the above: when a whole fleet asks at once, each would be a line in the log.
         .acquire_slow_threshold(CONNECT_LIMIT)

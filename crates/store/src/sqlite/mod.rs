@@ -106,6 +106,18 @@ impl Engine for SqliteStore {
         self.writer.write(change).await
     }
 
+    /// One writer: what waits for it shares its next commit.
+    async fn write_at_once<T, F>(&self, change: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'s> Fn(&'s mut Session) -> BoxFuture<'s, Result<Outcome<T>, StoreError>>
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.writer.write(change).await
+    }
+
     fn when(&self) -> When {
         When::Asked(self.clock.now())
     }
