@@ -151,7 +151,9 @@ async fn connect(
                 PostgresStore::migrate(options).await.map_err(ServeError::Store)?;
                 continue;
             }
-            Some(SchemaError::Older { .. }) => return Err(ServeError::Store(error)),
+            Some(SchemaError::Older { .. } | SchemaError::Encoding) => {
+                return Err(ServeError::Store(error));
+            }
             _ if matches!(error, StoreError::Newer { .. } | StoreError::Corrupt(_)) => {
                 return Err(ServeError::Store(error));
             }

@@ -421,6 +421,19 @@ pub struct Bind {
     pub since_boot: Option<Span>,
 }
 
+/// The source of [`StoreError::Unavailable`] where a change was about to become durable: whether it
+/// is, nobody knows. Made again, it finds what it has done already.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer to a commit was lost")]
+pub struct OutcomeUnknown(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+impl StoreError {
+    /// Whether the change that failed may be durable all the same.
+    pub fn is_outcome_unknown(&self) -> bool {
+        matches!(self, Self::Unavailable(source) if source.is::<OutcomeUnknown>())
+    }
+}
+
 /// The store cannot do it now, or never could.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
