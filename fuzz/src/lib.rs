@@ -90,6 +90,7 @@ pub fn hello(honest: bool, nonce: [u8; 32]) -> Hello {
         boot: String::new(),
         time: NOW,
         facts: Facts::default(),
+        since_boot: None,
     }
 }
 

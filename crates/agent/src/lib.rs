@@ -37,6 +37,7 @@ mod job;
 pub mod logs;
 pub mod machine;
 pub mod memory;
+mod moves;
 mod pam;
 mod regular;
 pub mod resolve;

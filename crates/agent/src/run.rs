@@ -62,6 +62,13 @@ impl Agent<'_> {
     /// The gateways in random order, and last the addresses where it enrolled: a list of gateways
     /// that cannot be reached from here must not strand the machine.
     fn gateways(&mut self) -> Vec<Address> {
+        let [mut gateways, others] = self.addresses();
+        gateways.extend(others);
+        gateways
+    }
+
+    /// The gateways in random order, and the other addresses where it enrolled.
+    fn addresses(&mut self) -> [Vec<Address>; 2] {
         let identity = &self.state.identity;
         let mut gateways = identity.gateways.clone();
         shuffle(&mut gateways, self.surroundings.rng);
@@ -74,15 +81,15 @@ impl Agent<'_> {
                 None
             }
         };
-        gateways.into_iter().chain(others).filter_map(parse).collect()
+        [gateways, others].map(|all| all.into_iter().filter_map(parse).collect())
     }
 
-    /// Where to move from this gateway. Its own address comes last: others may be behind it, too.
+    /// Where to move from this gateway: to the other gateways, then to its own address, because
+    /// others may be behind it, and last to where it enrolled, where there may be none.
     pub(crate) fn elsewhere(&mut self, gateway: &Address) -> Vec<Address> {
-        let (here, mut others): (Vec<_>, Vec<_>) =
-            self.gateways().into_iter().partition(|address| address == gateway);
-        others.extend(here);
-        others
+        let mut all = self.addresses();
+        all.iter_mut().for_each(|addresses| addresses.sort_by_key(|address| address == gateway));
+        all.concat()
     }
 }
 

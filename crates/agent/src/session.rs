@@ -1,6 +1,5 @@
 //! A device and its connection to a gateway; two of them while it moves.
 
-use std::collections::VecDeque;
 use std::error::Error;
 
 use opencpm_domain::{Generation, Span, Timestamp};
@@ -11,10 +10,11 @@ use opencpm_protocol::statement::TrustStatement;
 
 use crate::address::{Address, usable};
 use crate::agent::{Agent, Surroundings};
-use crate::clock::SKEW;
+use crate::clock::{Moment, SKEW};
 use crate::connection::Connection;
 use crate::converse::{EndError, Party, Talk};
 use crate::machine::Machine;
+use crate::moves::Moves;
 
 /// How a session went.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub fn session(agent: &mut Agent<'_>, address: &Address) -> Ended {
         gateway: address.clone(),
         welcomed: None,
         useful: false,
-        moves: VecDeque::new(),
+        moves: Moves::default(),
     };
     let why = match device.dial(address) {
         Ok(talk) => device.serve(talk),
@@ -57,8 +57,8 @@ struct Device<'a, 's> {
     /// Time since boot.
     welcomed: Option<Span>,
     useful: bool,
-    /// Where to go, once the gateway has asked for it.
-    moves: VecDeque<Address>,
+    /// Where to go, once a gateway has asked for it.
+    moves: Moves,
 }
 
 impl<'s> Device<'_, 's> {
@@ -77,19 +77,19 @@ impl<'s> Device<'_, 's> {
 
     fn serve(&mut self, mut talk: Talk<'s>) -> EndError {
         loop {
-            let patience = if self.moves.is_empty() { None } else { Some(GLANCE) };
+            let patience = self.moves.wait(self.since_boot()).map(|wait| wait.max(GLANCE));
             if let Err(why) = talk.turn(self, patience) {
                 talk.close();
                 return why;
             }
-            let Some(next) = self.moves.pop_front() else { continue };
+            let Some(next) = self.moves.next(self.since_boot()) else { continue };
             match self.arrive(&next) {
                 Ok(there) => {
                     tracing::info!(from = %self.gateway, to = %next, "moved to another gateway");
                     // What was on its way here comes again there.
                     std::mem::replace(&mut talk, there).close();
                     self.gateway = next;
-                    self.moves.clear();
+                    self.moves.arrived();
                 }
                 Err(error) => {
                     let error = &error as &dyn Error;
@@ -97,6 +97,10 @@ impl<'s> Device<'_, 's> {
                 }
             }
         }
+    }
+
+    fn since_boot(&self) -> Timestamp {
+        Timestamp::from_micros(self.agent.surroundings.clock.since_boot().as_micros())
     }
 
     /// A second connection, on which the device is welcome.
@@ -141,7 +145,8 @@ impl Party for Device<'_, '_> {
                 report.map(|report| AgentEvent::Report(Box::new(report))).into_iter().collect()
             }
             AgentStep::Move => {
-                self.moves = self.agent.elsewhere(&self.gateway).into();
+                let to = self.agent.elsewhere(&self.gateway);
+                self.moves.ask(self.since_boot(), to);
                 Vec::new()
             }
             AgentStep::ReportsKept(jobs) => {
@@ -182,6 +187,7 @@ impl Agent<'_> {
             let seconds = time.distance(challenge.time).as_secs();
             tracing::warn!(seconds, "this machine's clock and the server's differ");
         }
+        let Moment { boot, since_boot } = self.moment();
         let identity = &self.state.identity;
         let hello = Hello {
             nonce: challenge.nonce,
@@ -192,7 +198,8 @@ impl Agent<'_> {
             statement_generation: self.state.trust().map_or(Generation::FIRST, |t| t.generation),
             highest_sequence: self.state.jobs.highest,
             sealing: self.state.sealing.newest().certificate.clone(),
-            boot: self.machine.boot.clone(),
+            since_boot: (!boot.is_empty()).then_some(since_boot.as_micros()),
+            boot,
             time: self.surroundings.clock.now(),
             facts,
         };

@@ -8,6 +8,7 @@ mod database;
 mod deployment;
 mod health;
 mod key_files;
+mod names;
 mod node;
 mod own_certificate;
 mod readiness;
@@ -27,7 +28,7 @@ use opencpm_store::OptionsError;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::Config;
+use crate::config::{Config, Role};
 
 pub(crate) use database::Schema;
 pub(crate) use deployment::{ADMIN, CA};
@@ -55,6 +56,9 @@ pub(crate) enum ServeError {
     /// A file that the configuration names beside an address.
     #[error("the file {} cannot be read", .0.display())]
     Secret(PathBuf, #[source] std::io::Error),
+    /// Beside an address, too.
+    #[error("no certificates in PEM can be read from {}", .0.display())]
+    Authorities(PathBuf, #[source] tokio_rustls::rustls::pki_types::pem::Error),
     /// A process without the API role.
     #[error(transparent)]
     Node(#[from] node::NodeError),
@@ -116,13 +120,24 @@ pub(crate) enum ServeError {
     GatewayEnded,
 }
 
-/// Checks what can be checked without starting: key files and certificate, as far as they exist.
+/// Checks what can be checked without starting: every file that the configuration names, and the
+/// key files as far as they exist.
 pub(crate) fn check(config: &Config) -> Result<(), ServeError> {
-    let made = config.dir.join(deployment::DATABASE).exists();
+    database::check(config)?;
+    broker::check(config)?;
+    if !config.has(Role::Api) {
+        return node::check(&config.dir, config.node.token_file.as_deref()).map_err(Into::into);
+    }
+    let root_public = config.dir.join(deployment::ROOT_PUBLIC);
+    // Where the database is elsewhere, the public half tells that the deployment was made.
+    let made = match config.store.url {
+        None => config.dir.join(deployment::DATABASE).exists(),
+        Some(_) => root_public.exists(),
+    };
     if made {
         key_files::master(&config.master_key())?;
         key_files::root(&config.root_key())?;
-        key_files::root_public(&config.dir.join(deployment::ROOT_PUBLIC))?;
+        key_files::root_public(&root_public)?;
     }
     own_certificate::load(&config.api).map(drop)?;
     Ok(())

@@ -235,6 +235,7 @@ impl Device {
             boot: String::new(),
             time: now,
             facts,
+            since_boot: None,
         };
         Some(AgentEvent::Hello(Box::new(Signed::sign(&hello, &self.key))))
     }

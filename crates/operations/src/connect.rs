@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use opencpm_domain::{AppId, GatewayId, InstanceId};
+use opencpm_domain::{AppId, GatewayId, InstanceId, Span};
 use opencpm_protocol::conversation::Recognised;
 use opencpm_protocol::message::{Farewell, Hello, Welcome};
 
@@ -92,7 +92,8 @@ pub struct Bound {
 }
 
 /// Binds devices to connections of this gateway, all that arrived together in one call. A device
-/// that is absent from the result changed its identity key meanwhile and is not bound.
+/// that is absent from the result is not bound: it changed its identity key meanwhile, or is
+/// connected by a hello that it made later.
 pub async fn bind(
     role: &GatewayRole,
     gateway: GatewayId,
@@ -137,5 +138,6 @@ fn bind_row(hello: &Hello) -> Option<Bind> {
         facts: crate::enrol::facts_bytes(&hello.facts),
         agent_version: hello.facts.agent.clone(),
         boot: hello.boot.clone(),
+        since_boot: hello.since_boot.map(Span::from_micros),
     })
 }

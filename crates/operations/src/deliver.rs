@@ -30,8 +30,8 @@ pub async fn deliver(
     gateway: GatewayId,
     what: Deliverable,
 ) -> Result<Vec<Delivery>, StoreError> {
-    let found = role.store.deliverable_jobs(gateway, what, ROUND).await?;
-    let now = role.clock.now();
+    // By the store's clock: a gateway's own may be wrong.
+    let (now, found) = role.store.deliverable_jobs(gateway, what, ROUND).await?;
     let mut changes = Vec::with_capacity(found.len());
     let mut frames = HashMap::<JobId, Delivery>::with_capacity(found.len());
     for deliverable in found {

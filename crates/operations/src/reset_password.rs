@@ -11,7 +11,7 @@ use crate::authentic::{JobOrigin, job_mac};
 use crate::authenticate::{Caller, check_unused, known_key};
 use crate::clock_check;
 use crate::port::ReadyJobs;
-use crate::refusal::{clock_refusal, queue_refusal, store_refusal};
+use crate::refusal::{change_refusal, clock_refusal, queue_refusal, store_refusal};
 use crate::reset_check::{ResetTarget, check_candidates};
 use crate::role::ApiRole;
 use crate::row::{Acceptance, NewJob, NewTask, Unique};
@@ -127,7 +127,7 @@ async fn write(
     let mut sealing_rounds = 0;
     let mut id_rounds = 0;
     loop {
-        match role.store.accept(Arc::clone(&task)).await.map_err(store_refusal)? {
+        match role.store.accept(Arc::clone(&task)).await.map_err(change_refusal)? {
             Acceptance::Accepted => return Ok((task.task, ready_jobs(&task.jobs))),
             Acceptance::AcceptedBefore(first) => return Ok((first, Vec::new())),
             Acceptance::Replayed => return Err(Condition::Replayed.into()),

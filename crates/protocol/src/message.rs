@@ -226,6 +226,11 @@ pub struct Hello {
     /// What the machine is.
     #[n(10)]
     pub facts: Facts,
+    /// When it was made: microseconds since the boot that is named. Of two hellos of one boot the
+    /// later one tells where the device is, whichever arrives first. `None` where the machine does
+    /// not know its boot, and from agents of former versions.
+    #[n(11)]
+    pub since_boot: Option<u64>,
 }
 
 impl Signable for Hello {

@@ -73,11 +73,20 @@ pub(crate) trait Engine: Send + Sync + 'static {
             + Sync
             + 'static;
 
+    /// The same for a small change that must not wait for large ones: a lease.
+    async fn write_at_once<T, F>(&self, change: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'s> Fn(&'s mut Session) -> BoxFuture<'s, Result<Outcome<T>, StoreError>>
+            + Send
+            + Sync
+            + 'static;
+
     /// See [`When`].
     fn when(&self) -> When;
 
     /// See [`Store::check`].
-    async fn check(&self) -> Result<(), StoreError>;
+    async fn check(&self) -> Result<Timestamp, StoreError>;
 
     /// See [`Store::scrub`].
     async fn scrub(&self) -> Result<bool, StoreError>;
@@ -85,10 +94,13 @@ pub(crate) trait Engine: Send + Sync + 'static {
 
 /// Runs a change on an engine. The arguments are shared by its runs.
 macro_rules! run_change {
-    ($engine:ident, [$($argument:ident),*], |$session:ident| $change:expr) => {{
+    ($engine:ident, [$($argument:ident),*], |$session:ident| $change:expr) => {
+        run_change!($engine.write, [$($argument),*], |$session| $change)
+    };
+    ($engine:ident.$write:ident, [$($argument:ident),*], |$session:ident| $change:expr) => {{
         $(let $argument = std::sync::Arc::new($argument);)*
         $engine
-            .write(move |$session| {
+            .$write(move |$session| {
                 $(let $argument = std::sync::Arc::clone(&$argument);)*
                 Box::pin(async move { $change.await })
             })
@@ -101,7 +113,7 @@ macro_rules! store_port {
     ($engine:ty) => {
         #[async_trait::async_trait]
         impl Store for $engine {
-            async fn check(&self) -> Result<(), StoreError> {
+            async fn check(&self) -> Result<Timestamp, StoreError> {
                 Engine::check(self).await
             }
 
@@ -257,8 +269,9 @@ macro_rules! store_port {
                 gateway: GatewayId,
                 filter: Deliverable,
                 limit: u32,
-            ) -> Result<Vec<DeliverableJob>, StoreError> {
-                job::deliverable(&mut self.read().await?, gateway, filter, limit).await
+            ) -> Result<(Timestamp, Vec<DeliverableJob>), StoreError> {
+                let when = self.when();
+                job::deliverable(&mut self.read().await?, gateway, filter, limit, when).await
             }
 
             async fn overdue_jobs(
@@ -299,7 +312,7 @@ macro_rules! store_port {
                 length: Span,
             ) -> Result<bool, StoreError> {
                 let when = self.when();
-                run_change!(self, [], |s| gateway::renew(s, gateway, length, when))
+                run_change!(self.write_at_once, [], |s| gateway::renew(s, gateway, length, when))
             }
 
             async fn prune_gateways(&self, ago: Span, limit: u32) -> Result<u64, StoreError> {
@@ -309,7 +322,7 @@ macro_rules! store_port {
 
             async fn end_lease(&self, gateway: GatewayId) -> Result<(), StoreError> {
                 let when = self.when();
-                run_change!(self, [], |s| gateway::end(s, gateway, when))
+                run_change!(self.write_at_once, [], |s| gateway::end(s, gateway, when))
             }
 
             async fn bind(

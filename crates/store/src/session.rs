@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures_util::TryStreamExt;
-use opencpm_operations::port::StoreError;
+use opencpm_operations::port::{OutcomeUnknown, StoreError};
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
@@ -158,7 +158,7 @@ impl Session {
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
         match self.connection {
             Held::Postgres(transaction, mut listener) => {
-                listener.guard(transaction.commit(), store_error).await
+                listener.guard(transaction.commit(), store_error).await.map_err(commit_error)
             }
             Held::Writer(_) | Held::Reader(_) => Ok(()),
         }
@@ -246,14 +246,34 @@ fn json_without_nul(json: &str) -> Cow<'_, str> {
 /// Damage is told from what may pass: a full disk, a lock, a failing device.
 pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
     // SQLite's primary result codes: https://www.sqlite.org/rescode.html. Those of PostgreSQL
-    // have five characters.
+    // have five characters: https://www.postgresql.org/docs/15/errcodes-appendix.html.
     let code = error.as_database_error().and_then(|e| e.code());
+    if code.as_ref().is_some_and(|code| ["XX001", "XX002"].contains(&code.as_ref())) {
+        return StoreError::Corrupt("a table or an index of the database is damaged");
+    }
     let code = code.filter(|code| code.len() < 5).and_then(|code| code.parse::<i32>().ok());
     match code.map(|code| code & 0xff) {
         Some(11) => StoreError::Corrupt("the database file is damaged"),
         Some(26) => StoreError::Corrupt("the file is not an SQLite database"),
         _ => StoreError::Unavailable(Box::new(error)),
     }
+}
+
+/// A commit fails for certain when the server says why. When it is on its way down, or says nothing,
+/// the commit may be on disk.
+fn commit_error(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Unavailable(source) if !source.downcast_ref().is_some_and(is_refusal) => {
+            StoreError::Unavailable(Box::new(OutcomeUnknown(source)))
+        }
+        other => other,
+    }
+}
+
+/// Classes 08, 57, 58 and XX: connections, operators, the system, defects.
+fn is_refusal(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|e| e.code());
+    code.is_some_and(|code| !["08", "57", "58", "XX"].iter().any(|class| code.starts_with(class)))
 }
 
 #[cfg(test)]

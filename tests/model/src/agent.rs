@@ -5,7 +5,7 @@ use std::fmt;
 
 use opencpm_agent::apply::{AfterCrash, EntryDigest, Intent};
 use opencpm_agent::state::{Jobs, Phase};
-use opencpm_domain::{Reason, Verdict};
+use opencpm_domain::{Reason, Sequence, Verdict};
 use opencpm_protocol::job::{check_sequence, check_time};
 
 use crate::state::{BEGIN, Rules, State, TASKS, job_id};
@@ -19,11 +19,22 @@ pub struct Told {
     pub verdict: Verdict,
 }
 
+/// What a machine says of itself when it connects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Hello {
+    /// When it said so, by the time since its boot: in the model, how many it made by then.
+    pub made: u64,
+    /// The highest sequence that it was given.
+    pub highest: Sequence,
+}
+
 /// The process and its machine.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Agent {
     /// Its connection.
     pub link: Link,
+    /// How many hellos it made since the machine's boot, which is not in the model.
+    pub hellos: u64,
     /// Its file: what it must not forget.
     pub jobs: Jobs<Told>,
     /// The job that it is at, and whether the rename is done.
@@ -75,7 +86,9 @@ impl RootEntry {
 /// The agent says hello to a gateway.
 pub fn connect(state: &mut State, slot: usize) {
     state.agent.link = Link::Greeting(slot);
-    state.gateways[slot].greeting = Some(state.agent.jobs.highest);
+    state.agent.hellos += 1;
+    let hello = Hello { made: state.agent.hellos, highest: state.agent.jobs.highest };
+    state.gateways[slot].greeting = Some(hello);
 }
 
 /// Its connection is gone, and what was on its way to it.
@@ -182,12 +195,7 @@ impl Agent {
         self.waits = false;
     }
 
-    fn keep(
-        &mut self,
-        told: Told,
-        sequence: Option<opencpm_domain::Sequence>,
-        phase: fn(Told) -> Phase<Told>,
-    ) {
+    fn keep(&mut self, told: Told, sequence: Option<Sequence>, phase: fn(Told) -> Phase<Told>) {
         if !self.signed.contains(&told) {
             self.signed.push(told.clone());
         }

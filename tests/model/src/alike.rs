@@ -15,6 +15,7 @@ use crate::store::Change;
 pub fn standing_for(state: &State) -> State {
     let mut plain = state.clone();
     renumber_connections(&mut plain);
+    renumber_hellos(&mut plain);
     rename_terms(&mut plain);
     forget_counts(&mut plain);
     match plain.agent.link {
@@ -51,11 +52,31 @@ fn renumber_connections(state: &mut State) {
             epochs.push(&mut sealed.binding.epoch);
         }
     }
-    let mut known: Vec<u64> = epochs.iter().map(|epoch| **epoch).collect();
+    rank(epochs);
+}
+
+/// So it is with the hellos. When the one was made by which the device is bound no longer matters
+/// once it is not.
+fn renumber_hellos(state: &mut State) {
+    let now = state.now;
+    let bound = state.store.bound.map(|bound| bound.gateway);
+    if !bound.is_some_and(|gateway| state.store.is_leased(gateway, now)) {
+        state.store.made = 0;
+    }
+    let mut hellos = vec![&mut state.store.made, &mut state.agent.hellos];
+    for gateway in &mut state.gateways {
+        hellos.extend(gateway.greeting.as_mut().map(|hello| &mut hello.made));
+    }
+    rank(hellos);
+}
+
+/// Each number becomes its place among them.
+fn rank(numbers: Vec<&mut u64>) {
+    let mut known: Vec<u64> = numbers.iter().map(|number| **number).collect();
     known.sort_unstable();
     known.dedup();
-    for epoch in epochs {
-        *epoch = known.iter().take_while(|known| **known < *epoch).count() as u64;
+    for number in numbers {
+        *number = known.iter().take_while(|known| **known < *number).count() as u64;
     }
 }
 

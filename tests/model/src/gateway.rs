@@ -1,9 +1,9 @@
 //! A gateway: binds the agent, delivers its jobs, records its reports. What it believes of its lease
 //! does not count; the store judges.
 
-use opencpm_domain::{Binding, GatewayId, Sequence};
+use opencpm_domain::{Binding, GatewayId};
 
-use crate::agent::{Link, Told};
+use crate::agent::{Hello, Link, Told};
 use crate::state::{BEGIN, Rules, State, job_id};
 use crate::store::{Change, LeaseEnded};
 
@@ -13,8 +13,8 @@ pub struct Gateway {
     slot: usize,
     /// Counts its terms: from taking a lease under a new id until that lease ends.
     term: u8,
-    /// A hello that verified and is not bound yet: the highest sequence in it.
-    pub greeting: Option<Sequence>,
+    /// A hello that verified and is not bound yet.
+    pub greeting: Option<Hello>,
     /// The connection that it holds for the device.
     pub seat: Option<u64>,
     /// The device has just come: its jobs are asked for.
@@ -79,14 +79,16 @@ impl Gateway {
     }
 }
 
-/// The hello is bound: the agent is welcome, if it is still there.
+/// The hello is bound: the agent is welcome, if it is still there. A refused one is of a connection
+/// that ended.
 pub fn bind(rules: &Rules, state: &mut State, slot: usize) {
     let gateway = &mut state.gateways[slot];
     let id = gateway.id();
-    let Some(highest) = gateway.greeting.take() else { return };
-    match state.store.bind(id, highest, rules.fenced.then_some(id), state.now) {
+    let Some(hello) = gateway.greeting.take() else { return };
+    match state.store.bind(rules, id, hello, state.now) {
         Err(LeaseEnded) => new_term(state, slot),
-        Ok(epoch) => {
+        Ok(None) => {}
+        Ok(Some(epoch)) => {
             (gateway.seat, gateway.arrived) = (Some(epoch), true);
             if state.agent.link == Link::Greeting(slot) {
                 crate::agent::welcome(state, slot, epoch);

@@ -65,7 +65,7 @@ impl Model for System {
     }
 
     fn steps(&self, state: &State) -> Vec<Step> {
-        step::steps(&self.rules, state)
+        step::steps(state)
     }
 
     fn is_fault(step: &Step) -> bool {

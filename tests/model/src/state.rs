@@ -64,15 +64,14 @@ pub struct Rules {
     pub commits_first: bool,
     /// What an agent knows of its jobs outlives its process.
     pub remembers: bool,
-    /// No gateway binds a hello after its connection ended. An assumption, not a rule of the code:
-    /// `docs/decisions/0040-a-small-explorer-of-our-own.md`.
-    pub hellos_in_time: bool,
+    /// A device that is bound stays so when a hello is bound that it made before.
+    pub hellos_in_order: bool,
 }
 
 impl Rules {
     /// All of them.
     pub const ALL: Self =
-        Self { fenced: true, commits_first: true, remembers: true, hellos_in_time: true };
+        Self { fenced: true, commits_first: true, remembers: true, hellos_in_order: true };
 }
 
 /// All of it.

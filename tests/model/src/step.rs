@@ -85,13 +85,13 @@ impl Step {
 }
 
 /// All that may happen next.
-pub fn steps(rules: &Rules, state: &State) -> Vec<Step> {
+pub fn steps(state: &State) -> Vec<Step> {
     let mut steps = Vec::with_capacity(24);
     for node in [0, 1] {
         api_steps(state, node, &mut steps);
     }
     for slot in [0, 1] {
-        gateway_steps(rules, state, slot, &mut steps);
+        gateway_steps(state, slot, &mut steps);
     }
     agent_steps(state, &mut steps);
     if a_job_waits_for_time(state) {
@@ -134,18 +134,15 @@ fn api_steps(state: &State, node: usize, steps: &mut Vec<Step>) {
     }
 }
 
-fn gateway_steps(rules: &Rules, state: &State, slot: usize, steps: &mut Vec<Step>) {
+fn gateway_steps(state: &State, slot: usize, steps: &mut Vec<Step>) {
     let gateway = &state.gateways[slot];
     if !is_leased(state, slot) {
         steps.push(Step::GatewayBegins(slot));
     }
     if gateway.greeting.is_some() {
-        let is_late = state.agent.link != Link::Greeting(slot);
-        if is_late {
+        steps.push(Step::GatewayBinds(slot));
+        if state.agent.link != Link::Greeting(slot) {
             steps.push(Step::GatewayForgetsHello(slot));
-        }
-        if !(is_late && rules.hellos_in_time) {
-            steps.push(Step::GatewayBinds(slot));
         }
     }
     if gateway.seat.is_some_and(|epoch| state.agent.link != Link::Live(slot, epoch)) {

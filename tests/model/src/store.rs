@@ -5,14 +5,16 @@ use std::fmt;
 
 use opencpm_domain::{Binding, Connection, GatewayId, JobState, Lease, Sequence, Timestamp};
 
-use crate::agent::Told;
-use crate::state::{BEGIN, TASKS};
+use crate::agent::{Hello, Told};
+use crate::state::{BEGIN, Rules, TASKS};
 
 /// The rows that matter here.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Store {
     /// Where the device is bound.
     pub bound: Option<Binding>,
+    /// When the machine made the hello that it is bound by.
+    pub made: u64,
     /// Counts its connections.
     pub epoch: u64,
     /// The highest sequence given to it or reported by it.
@@ -75,6 +77,7 @@ impl Store {
         let lease = Lease { until: BEGIN + Lease::LENGTH };
         Self {
             bound: None,
+            made: 0,
             epoch: 0,
             highest: Sequence::default(),
             leases: gateways.map(|gateway| (gateway, lease)).to_vec(),
@@ -138,19 +141,25 @@ impl Store {
         Ok(true)
     }
 
-    /// Binds the device to a connection of this gateway; the epoch that it gets.
+    /// Binds the device to a connection of this gateway; the epoch that it gets. Nothing while it is
+    /// connected by a hello that it made later.
     pub fn bind(
         &mut self,
+        rules: &Rules,
         gateway: GatewayId,
-        highest: Sequence,
-        fence: Option<GatewayId>,
+        hello: Hello,
         now: Timestamp,
-    ) -> Result<u64, LeaseEnded> {
-        self.check(fence, now)?;
+    ) -> Result<Option<u64>, LeaseEnded> {
+        self.check(rules.fenced.then_some(gateway), now)?;
+        let alive = self.bound.is_some_and(|bound| self.is_leased(bound.gateway, now));
+        if rules.hellos_in_order && alive && hello.made < self.made {
+            return Ok(None);
+        }
         self.epoch += 1;
         self.bound = Some(Binding { gateway, epoch: self.epoch });
-        self.highest = self.highest.max(highest);
-        Ok(self.epoch)
+        self.made = hello.made;
+        self.highest = self.highest.max(hello.highest);
+        Ok(Some(self.epoch))
     }
 
     /// Ends a connection: clears only its own epoch.

@@ -134,6 +134,30 @@ fn with_no_node_ready_clients_still_hear_an_answer_from_one_that_lives() {
     assert_eq!(front.ask(&["maintenance", "on"], ""), Some(0));
 }
 
+/// A node is not ready while the broker is away, and takes machines in all the same.
+#[test]
+fn with_no_node_ready_machines_still_reach_one_that_lives() {
+    let mut front = Front::start();
+    let hold = front.site.database().hold();
+    for down in ["gateways/gateway-1", "enrolment/api-1"] {
+        front.proxy.says(&format!("Server {down} is DOWN"));
+    }
+    let ways = [front.at.agents.clone(), front.at.enrolment.clone()];
+    for (way, last) in ways.iter().zip(["gateways_last_resort", "enrolment_last_resort"]) {
+        let before = front.other.connections();
+        eventually(last, Duration::from_secs(30), || {
+            drop(std::net::TcpStream::connect(way).expect("the proxy is there"));
+            (front.other.connections() > before).then_some(())
+        });
+    }
+    // One that says of itself that it is broken is not among them.
+    front.other.alive.store(false, Ordering::SeqCst);
+    for down in ["gateways_last_resort/gateway-2", "enrolment_last_resort/api-2"] {
+        front.proxy.says(&format!("Server {down} is DOWN"));
+    }
+    drop(hold);
+}
+
 /// Sends the head of a request over TLS that only this authority vouches for, and returns all that
 /// comes back.
 fn over_tls(address: &str, ca: &Path, head: &str) -> String {

@@ -71,14 +71,30 @@ pub(crate) fn serve(listener: &TcpListener, script: Script) -> JoinHandle<Seen> 
     thread::spawn(move || {
         let (tcp, _) = listener.accept().unwrap();
         drop(listener);
-        tcp.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        let tls = ServerConnection::new(script.tls.clone()).unwrap();
-        let mut seen = Seen::default();
-        if let Ok(socket) = tungstenite::accept(StreamOwned::new(tls, tcp)) {
-            Session { socket, script, seen: &mut seen }.run();
-        }
-        seen
+        hold(tcp, script)
     })
+}
+
+/// Serves the next two connections, each in its own way, also both at once.
+pub(crate) fn serve_both(listener: TcpListener, scripts: [Script; 2]) -> JoinHandle<[Seen; 2]> {
+    thread::spawn(move || {
+        let served = scripts.map(|script| {
+            let (tcp, _) = listener.accept().unwrap();
+            thread::spawn(move || hold(tcp, script))
+        });
+        drop(listener);
+        served.map(|seen| seen.join().unwrap())
+    })
+}
+
+fn hold(tcp: TcpStream, script: Script) -> Seen {
+    tcp.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let tls = ServerConnection::new(script.tls.clone()).unwrap();
+    let mut seen = Seen::default();
+    if let Ok(socket) = tungstenite::accept(StreamOwned::new(tls, tcp)) {
+        Session { socket, script, seen: &mut seen }.run();
+    }
+    seen
 }
 
 struct Session<'a> {

@@ -50,6 +50,12 @@ impl Broker {
     }
 }
 
+/// Fails where the files cannot be used that the configuration names for the broker.
+pub(super) fn check(config: &Config) -> Result<(), ServeError> {
+    let url = config.queue.url.as_ref();
+    url.map_or(Ok(()), |url| options(&config.queue, url).map(drop))
+}
+
 fn options(remote: &Remote, url: &str) -> Result<RabbitMqOptions, ServeError> {
     let read = |file: &std::path::PathBuf| {
         std::fs::read(file).map_err(|error| ServeError::Secret(file.clone(), error))

@@ -10,6 +10,8 @@ use opencpm_operations::port::{Clock, QuotaLedger, Store, StoreError};
 use opencpm_operations::quotas::InMemoryLedger;
 use opencpm_store::{Migration, PostgresOptions, PostgresStore, SchemaError, SqliteStore};
 use tokio::time::sleep;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::{Error as PemError, PemObject};
 
 use super::ServeError;
 use super::deployment::DATABASE;
@@ -99,6 +101,18 @@ impl Database {
     }
 }
 
+/// Fails where the files cannot be used that the configuration names for the database.
+pub(super) fn check(config: &Config) -> Result<(), ServeError> {
+    let Some(url) = &config.store.url else { return Ok(()) };
+    options(&config.store, url)?;
+    let Some(file) = &config.store.ca else { return Ok(()) };
+    let read = CertificateDer::pem_file_iter(file).and_then(|mut certificates| {
+        certificates.next().ok_or(PemError::NoItemsFound)??;
+        certificates.try_for_each(|certificate| certificate.map(drop))
+    });
+    read.map_err(|error| ServeError::Authorities(file.clone(), error))
+}
+
 /// The schema of a PostgreSQL database.
 pub(crate) struct Schema(PostgresOptions);
 
@@ -151,7 +165,9 @@ async fn connect(
                 PostgresStore::migrate(options).await.map_err(ServeError::Store)?;
                 continue;
             }
-            Some(SchemaError::Older { .. }) => return Err(ServeError::Store(error)),
+            Some(SchemaError::Older { .. } | SchemaError::Encoding) => {
+                return Err(ServeError::Store(error));
+            }
             _ if matches!(error, StoreError::Newer { .. } | StoreError::Corrupt(_)) => {
                 return Err(ServeError::Store(error));
             }

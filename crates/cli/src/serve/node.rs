@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use opencpm_domain::DeploymentId;
+use opencpm_domain::{DeploymentId, Span, full_jitter};
 use opencpm_operations::port::{Clock, Random};
 use opencpm_protocol::conversation::Pinned;
 use opencpm_protocol::key::{SigningKey, VerifyingKey};
@@ -37,6 +37,11 @@ use visit::{VisitError, Visitor};
 /// Between two attempts to join.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Limits of the pause after a renewal that failed: an API node that was restarted is back in a
+/// minute, and all nodes do not ask it at the same moment.
+const FIRST_RETRY: Span = Span::from_secs(60);
+const LAST_RETRY: Span = Span::from_secs(15 * 60);
 
 /// A process cannot be a node.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +104,9 @@ pub(super) struct Membership {
     root: VerifyingKey,
     joined: Joined,
     clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    /// Renewals that failed, one after the other.
+    failures: u32,
     /// What its listener shows.
     pub(super) certificate: Arc<Current>,
 }
@@ -118,10 +126,7 @@ pub(super) struct Place<'a> {
 impl Membership {
     /// Opens what an earlier start left, or joins. While no API node answers, it waits for one.
     pub(super) async fn open(place: Place<'_>) -> Result<Self, NodeError> {
-        let master = place.dir.join("master.key");
-        if master.exists() {
-            return Err(NodeError::MasterKey(master));
-        }
+        refuse_master(place.dir)?;
         if files::has_joined(place.dir) {
             return Self::load(place);
         }
@@ -152,19 +157,20 @@ impl Membership {
         joined.keep(place.dir)?;
         let shown = files::keep_certificate(place.dir, &tls, &certified)?;
         tracing::info!(node = %key.public().key_id(), "joined; the token's file can be removed");
-        let Place { dir, clock, .. } = place;
+        let Place { dir, clock, random, .. } = place;
         let certificate = Current::new(shown);
         let (dir, root) = (dir.to_owned(), token.root());
-        Ok(Self { dir, key, root, joined, clock, certificate })
+        Ok(Self { dir, key, root, joined, clock, random, failures: 0, certificate })
     }
 
     fn load(place: Place<'_>) -> Result<Self, NodeError> {
-        let Place { dir, clock, .. } = place;
+        let Place { dir, clock, random, .. } = place;
         let key = key_files::node(&dir.join(files::KEY))?;
         let root = key_files::root_public(&dir.join(super::deployment::ROOT_PUBLIC))?;
         let joined = Joined::read(dir)?;
         let certificate = Current::new(files::read_certificate(dir)?);
-        Ok(Self { dir: dir.to_owned(), key, root, joined, clock, certificate })
+        let dir = dir.to_owned();
+        Ok(Self { dir, key, root, joined, clock, random, failures: 0, certificate })
     }
 
     /// The root key's public half, as the token told it.
@@ -180,14 +186,26 @@ impl Membership {
     /// Renews the certificate in good time, for as long as the process runs.
     pub(super) async fn renew_for_ever(mut self) {
         loop {
-            if self.clock.now() >= self.joined.renew
-                && let Err(error) = self.renew().await
-            {
-                let error = chain(&error);
-                tracing::error!(error, "the certificate could not be renewed; trying again");
-            }
-            sleep(LOOK).await;
+            let pause = self.look().await;
+            sleep(pause).await;
         }
+    }
+
+    /// Renews the certificate if it is time; how long until it is to be looked at again.
+    async fn look(&mut self) -> Duration {
+        if self.clock.now() < self.joined.renew {
+            return LOOK;
+        }
+        let Err(error) = self.renew().await else {
+            self.failures = 0;
+            return LOOK;
+        };
+        let random = u64::from_le_bytes(self.random.bytes());
+        let pause = full_jitter(FIRST_RETRY, LAST_RETRY, self.failures, random);
+        self.failures = self.failures.saturating_add(1);
+        let (error, seconds) = (chain(&error), pause.as_secs());
+        tracing::error!(error, seconds, "the certificate could not be renewed; trying again");
+        Duration::from_micros(pause.as_micros())
     }
 
     /// Asks for the next certificate and shows it from then on.
@@ -230,6 +248,24 @@ async fn ask(
         }
     }
     Err(last)
+}
+
+fn refuse_master(dir: &Path) -> Result<(), NodeError> {
+    let master = dir.join("master.key");
+    if master.exists() { Err(NodeError::MasterKey(master)) } else { Ok(()) }
+}
+
+/// Fails where a node could not start: for want of a token before it joined, or for what is left of
+/// its files.
+pub(super) fn check(dir: &Path, token_file: Option<&Path>) -> Result<(), NodeError> {
+    refuse_master(dir)?;
+    if !files::has_joined(dir) {
+        return token(token_file).map(drop);
+    }
+    key_files::node(&dir.join(files::KEY))?;
+    key_files::root_public(&dir.join(super::deployment::ROOT_PUBLIC))?;
+    Joined::read(dir)?;
+    files::read_certificate(dir).map(drop).map_err(Into::into)
 }
 
 fn token(file: Option<&Path>) -> Result<NodeToken, NodeError> {

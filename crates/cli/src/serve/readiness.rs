@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join_all};
 use opencpm_gateway::Connector;
-use opencpm_operations::port::{Queue, Store};
+use opencpm_operations::clock_check;
+use opencpm_operations::port::{Clock, Queue, Store};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
@@ -18,17 +19,34 @@ const FRESH: Duration = Duration::from_millis(500);
 /// Something that the work needs.
 pub(super) struct Part {
     name: &'static str,
-    works: Box<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>,
+    /// What is missing of it.
+    look: Box<dyn Fn() -> BoxFuture<'static, Option<&'static str>> + Send + Sync>,
 }
 
 impl Part {
-    /// Takes changes: what the API role needs first.
+    /// Takes changes: what every role needs first.
     pub(super) fn store(store: &Arc<dyn Store>) -> Self {
         let store = Arc::clone(store);
         Self::new("store", move || {
             let store = Arc::clone(&store);
             async move { store.check().await.is_ok() }
         })
+    }
+
+    /// The store, and a clock of this node that agrees with it: else the API role refuses every
+    /// reset.
+    pub(super) fn store_and_clock(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>) -> Self {
+        let (store, clock) = (Arc::clone(store), Arc::clone(clock));
+        let look = move || {
+            let (store, clock) = (Arc::clone(&store), Arc::clone(&clock));
+            let look = async move {
+                let before = clock.now();
+                let Ok(now) = store.check().await else { return Some("store") };
+                clock_check::check(before, now, clock.now()).is_err().then_some("clock")
+            };
+            Box::pin(look) as BoxFuture<'static, _>
+        };
+        Self { name: "store", look: Box::new(look) }
     }
 
     /// Takes publications: without it the API role refuses before it writes (9005).
@@ -49,13 +67,17 @@ impl Part {
     where
         F: Future<Output = bool> + Send + 'static,
     {
-        Self { name, works: Box::new(move || Box::pin(works())) }
+        let look = move || {
+            let works = works();
+            let look = async move { (!works.await).then_some(name) };
+            Box::pin(look) as BoxFuture<'static, _>
+        };
+        Self { name, look: Box::new(look) }
     }
 
-    /// Its name when it is away.
+    /// What is missing of it; all of it where it does not answer.
     async fn missing(&self) -> Option<&'static str> {
-        let works = timeout(LIMIT, (self.works)()).await.unwrap_or(false);
-        (!works).then_some(self.name)
+        timeout(LIMIT, (self.look)()).await.unwrap_or(Some(self.name))
     }
 }
 
@@ -156,8 +178,10 @@ fn tell(missing: &[&str]) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
+    use opencpm_domain::Timestamp;
+    use opencpm_store::SqliteStore;
     use tokio::time::advance;
 
     use super::*;
@@ -187,6 +211,33 @@ mod tests {
         readiness.drains();
         assert_eq!(readiness.missing().await, ["draining"]);
         assert!(readiness.is_whole());
+    }
+
+    /// Seconds.
+    struct HandClock(AtomicU64);
+
+    impl Clock for HandClock {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_secs(self.0.load(Ordering::SeqCst))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_node_whose_clock_is_not_the_stores_is_not_ready_until_it_is() {
+        let [own, stores] = [(); 2].map(|()| Arc::new(HandClock(AtomicU64::new(1_000))));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let store = Arc::new(SqliteStore::open(&path, stores.clone()).await.unwrap());
+        let (store_port, clock): (Arc<dyn Store>, Arc<dyn Clock>) = (store.clone(), own.clone());
+        let part = Part::store_and_clock(&store_port, &clock);
+        for (time, missing) in
+            [(1_005, None), (1_006, Some("clock")), (994, Some("clock")), (995, None)]
+        {
+            own.0.store(time, Ordering::SeqCst);
+            assert_eq!(part.missing().await, missing, "{time}");
+        }
+        store.close().await.unwrap();
+        assert_eq!(part.missing().await, Some("store"));
     }
 
     #[tokio::test(start_paused = true)]

@@ -24,6 +24,7 @@ use super::certificate::{Current, OwnCertificate};
 use super::database::Database;
 use super::deployment::{Deployment, Place};
 use super::health::Health;
+use super::names::{agents_addresses, certificate_names};
 use super::node::{self, Membership};
 use super::readiness::Part;
 use super::sockets::{Addresses, Sockets};
@@ -126,9 +127,12 @@ impl Server {
             }
             Standing::Node(member) => server.start_node(&shared, *member, sockets)?,
         }
-        let mut needed = vec![Part::store(&shared.store)];
+        let mut needed = Vec::new();
         if config.has(Role::Api) {
+            needed.push(Part::store_and_clock(&shared.store, &shared.clock));
             needed.push(Part::queue(&shared.queue));
+        } else {
+            needed.push(Part::store(&shared.store));
         }
         if config.has(Role::Gateway) {
             needed.extend(server.connector().map(Part::lease));
@@ -385,39 +389,4 @@ async fn close_after(database: &Database, error: ServeError) -> ServeError {
         tracing::warn!(error = crate::output::chain(&second), "the database did not close well");
     }
     error
-}
-
-/// Names of the deployment's certificate: the API's, and those under which agents come.
-fn certificate_names(config: &Config) -> Vec<String> {
-    let mut names = config.api.names.clone();
-    let agents = config.agents.addresses.iter().filter_map(|address| address.rsplit_once(':'));
-    for (host, _) in agents {
-        let host = host.trim_matches(['[', ']']).to_owned();
-        if !names.contains(&host) {
-            names.push(host);
-        }
-    }
-    names
-}
-
-/// What agents are told of gateways and of where machines enrol, unless the operator says
-/// otherwise: the first name and the port.
-fn agents_addresses(config: &Config, addresses: &Addresses) -> (Vec<String>, Vec<String>) {
-    let here = vec![host_and_port(&config.api.names, addresses.agents.port())];
-    let or_here = |given: &[String]| match given {
-        [] => here.clone(),
-        given => given.to_vec(),
-    };
-    let enrolment = match config.has(Role::Gateway) {
-        // Where agents connect, they enrol, too: none of its own.
-        true => config.agents.enrolment.clone(),
-        false => or_here(&config.agents.enrolment),
-    };
-    (or_here(&config.agents.addresses), enrolment)
-}
-
-/// The first name, in brackets where it is an IPv6 address, and the port.
-pub(super) fn host_and_port(names: &[String], port: u16) -> String {
-    let name = names.first().map_or("localhost", String::as_str);
-    if name.contains(':') { format!("[{name}]:{port}") } else { format!("{name}:{port}") }
 }

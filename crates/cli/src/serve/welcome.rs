@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 
 use super::ServeError;
 use super::deployment::{ADMIN, CA, DATABASE, ROOT_PUBLIC};
-use super::server::host_and_port;
+use super::names::host_and_port;
 use super::sockets::Addresses;
 use crate::client::profile::Profile;
 use crate::config::Config;

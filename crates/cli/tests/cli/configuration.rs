@@ -111,3 +111,41 @@ fn an_own_certificate_is_read_before_it_is_needed() {
     let text = format!("[api]\ncertificate = \"{path}\"\nkey = \"{path}\"\n");
     place.check(&text, &[], &[]).complains(1, &["api.certificate", "cert.pem"]);
 }
+
+/// Everything that a node of several needs, and each of it missing.
+#[test]
+fn a_node_of_several_is_checked_with_every_file_that_it_names() {
+    let place = Place::new();
+    place.file("password", "s3cret\n");
+    let certificate = rcgen::generate_simple_self_signed(["db.example".to_owned()]).unwrap();
+    place.file("ca.pem", &certificate.cert.pem());
+    place.file("empty.pem", "");
+    let dir = place.0.path().display().to_string();
+    let text = |password: &str, ca: &str| {
+        format!(
+            "[store]\nurl = \"postgresql://o@db.example/o?sslmode=verify-full\"\npassword_file = \"{dir}/{password}\"\n\
+             ca = \"{dir}/{ca}\"\n[queue]\nurl = \"amqps://o@mq.example/o\"\n\
+             password_file = \"{dir}/password\"\nca = \"{dir}/ca.pem\"\n\
+             [agents]\naddresses = [\"gw.example:8444\"]\n"
+        )
+    };
+    let api = ["--roles", "api"];
+    place.check(&text("password", "ca.pem"), &[], &api).succeeds();
+    place.check(&text("nowhere", "ca.pem"), &[], &api).complains(1, &["nowhere"]);
+    place.check(&text("password", "nowhere.pem"), &[], &api).complains(1, &["nowhere.pem"]);
+    place.check(&text("password", "empty.pem"), &[], &api).complains(1, &["empty.pem"]);
+    let good = text("password", "ca.pem");
+    // Its keys, once the deployment was made.
+    std::fs::create_dir(place.0.path().join("data")).unwrap();
+    place.file("data/root.pub", "no key\n");
+    place.check(&good, &[], &api).complains(1, &["master.key"]);
+    std::fs::remove_file(place.0.path().join("data/root.pub")).unwrap();
+    // A gateway alone needs a token that is one.
+    let gateway = ["--roles", "gateway"];
+    place.check(&good, &[], &gateway).complains(1, &["node.token_file"]);
+    place.file("token", "no token\n");
+    let named = format!("{good}[node]\ntoken_file = \"{dir}/token\"\n");
+    place.check(&named, &[], &gateway).complains(1, &["token"]);
+    place.file("data/master.key", "x");
+    place.check(&named, &[], &gateway).complains(1, &["must not have it"]);
+}

@@ -38,7 +38,9 @@ async fn bind(
                     seat(term, request.line, bound);
                 }
             }
-            dismiss(requests, Farewell::NotRecognised);
+            // Changed since it was recognised, or connected elsewhere since it said hello. Whoever
+            // still listens hears more when it comes again.
+            dismiss(requests, Farewell::Replaced);
         }
         Err(error) => {
             term.refused("devices", &error);

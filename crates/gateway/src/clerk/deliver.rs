@@ -53,7 +53,7 @@ impl Desk {
                 },
                 Some(devices) = self.arrivals.next() => return Deliverable::Devices(devices),
                 _ = self.sweep.tick() => {
-                    return Deliverable::NotAttemptedSince(operations.now() - self.redelivery);
+                    return Deliverable::NotAttemptedFor(self.redelivery);
                 }
             }
         }

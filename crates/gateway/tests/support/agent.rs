@@ -67,6 +67,7 @@ impl Device {
             boot: "boot".to_owned(),
             time: NOW,
             facts: Facts::default(),
+            since_boot: None,
         };
         Signed::sign(&hello, &self.identity)
     }

@@ -264,7 +264,7 @@ impl Operations for Fake {
         let wanted = |id: &JobId, job: &Job| match &what {
             Deliverable::Jobs(jobs) => jobs.contains(id),
             Deliverable::Devices(devices) => devices.contains(&job.instance),
-            Deliverable::NotAttemptedSince(since) => job.attempted.is_none_or(|at| at < *since),
+            Deliverable::NotAttemptedFor(span) => job.attempted.is_none_or(|at| at <= now - *span),
         };
         self.write(("deliver", 1), Some(gateway), |store| {
             let mut deliveries = Vec::new();

@@ -25,7 +25,7 @@ use opencpm_domain::{Condition, Refusal};
 
 use crate::authenticate::Caller;
 use crate::port::{AdminChange, Administered, Change};
-use crate::refusal::store_refusal;
+use crate::refusal::change_refusal;
 use crate::role::ApiRole;
 use crate::row::{AuditEntry, Unique};
 
@@ -54,7 +54,7 @@ async fn write(
         subject: subject.clone(),
     };
     let change = AdminChange { what, audit, unique: Some(by.unique) };
-    match role.store.administer(change).await.map_err(store_refusal)? {
+    match role.store.administer(change).await.map_err(change_refusal)? {
         Administered::Done => Ok(()),
         Administered::Replayed => Err(Condition::Replayed.into()),
         Administered::Exists => {

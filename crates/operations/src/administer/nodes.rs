@@ -71,8 +71,8 @@ pub async fn revoke_node(role: &ApiRole, by: Administrator, id: NodeId) -> Resul
 }
 
 /// Whether certificates of nodes may carry these names; the error says why not. The API's own
-/// names are not among them: with a stolen node's key, somebody could pose as the API to its
-/// callers and read the passwords that they send.
+/// names are not among them, nor those under which machines enrol: with a stolen node's key,
+/// somebody could pose as the API and read the passwords and tokens that are sent to it.
 pub(crate) fn check_node_names(settings: &Settings, names: &[String]) -> Result<(), String> {
     if !(1..=MOST_NAMES).contains(&names.len()) {
         return Err(format!("1 to {MOST_NAMES} names are expected for the nodes' certificates"));
@@ -81,9 +81,11 @@ pub(crate) fn check_node_names(settings: &Settings, names: &[String]) -> Result<
         if !is_host(name) {
             return Err(format!("{name:?} is neither a host name nor an address"));
         }
-        if settings.api_names.iter().any(|api| api.eq_ignore_ascii_case(name)) {
+        let own = settings.api_names.iter().map(|own| ("api.names", own.as_str()));
+        let enrolment = settings.enrolment.iter().map(|at| ("agents.enrolment", host(at)));
+        if let Some((key, _)) = own.chain(enrolment).find(|(_, own)| stands_for(own, name)) {
             return Err(format!(
-                "{name} is a name of the API (api.names): a node that is stolen could pose as the \
+                "{name} is a name of the API ({key}): a node that is stolen could pose as the \
                  API; give the gateways a name of their own"
             ));
         }
@@ -95,13 +97,31 @@ pub(crate) fn check_node_names(settings: &Settings, names: &[String]) -> Result<
 fn gateway_hosts(settings: &Settings) -> Vec<String> {
     let mut hosts: Vec<String> = Vec::new();
     for address in &settings.gateways {
-        let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
-        let host = host.trim_matches(['[', ']']).to_owned();
+        let host = host(address).to_owned();
         if !hosts.contains(&host) {
             hosts.push(host);
         }
     }
     hosts
+}
+
+/// The host of `host:port`, without brackets.
+fn host(address: &str) -> &str {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    host.trim_matches(['[', ']'])
+}
+
+/// Whether a name of a certificate stands for this host. An address can be written in several
+/// ways; a wildcard is one label (RFC 6125, section 6.4.3).
+fn stands_for(own: &str, name: &str) -> bool {
+    match (own.parse::<IpAddr>(), name.parse::<IpAddr>()) {
+        (Ok(own), Ok(address)) => own.to_canonical() == address.to_canonical(),
+        (Err(_), Err(_)) => match (own.strip_prefix("*."), name.split_once('.')) {
+            (Some(domain), Some((_, rest))) => domain.eq_ignore_ascii_case(rest),
+            _ => own.eq_ignore_ascii_case(name),
+        },
+        _ => false,
+    }
 }
 
 /// No wildcard: one node would stand for every host of a domain.
@@ -120,8 +140,10 @@ mod tests {
 
     fn settings() -> Settings {
         let gateways = ["gw.example:1", "[::1]:1", "gw.example:2"].map(str::to_owned);
-        let api_names = vec!["api.example".to_owned(), "127.0.0.1".to_owned()];
-        Settings { gateways: gateways.into(), api_names, ..Settings::default() }
+        let names = |all: &[&str]| all.iter().map(|&name| name.to_owned()).collect();
+        let api_names = names(&["api.example", "127.0.0.1", "fd00::a", "*.Api.example"]);
+        let enrolment = names(&["enrol.example:8445", "[fd00::e]:8445"]);
+        Settings { gateways: gateways.into(), api_names, enrolment, ..Settings::default() }
     }
 
     #[test]
@@ -132,12 +154,26 @@ mod tests {
     #[test]
     fn no_node_can_carry_a_name_of_the_api_a_wildcard_or_what_is_no_name() {
         let check = |name: &str| check_node_names(&settings(), &[name.to_owned()]);
-        for good in ["gw1.example", "10.0.0.1", "fd00::1", "localhost"] {
+        for good in
+            ["gw1.example", "10.0.0.1", "fd00::1", "localhost", "a.b.api.example", "xapi.example"]
+        {
             check(good).unwrap();
         }
-        for bad in ["api.example", "API.Example", "127.0.0.1", "*.example", "", "a b", "-a", "a..b"]
-        {
+        for bad in ["*.example", "", "a b", "-a", "a..b"] {
             assert!(check(bad).is_err(), "{bad}");
+        }
+        // However it is written.
+        for bad in [
+            "api.example",
+            "API.Example",
+            "127.0.0.1",
+            "::ffff:127.0.0.1",
+            "FD00:0::a",
+            "gw1.api.EXAMPLE",
+            "Enrol.example",
+            "fd00:0::e",
+        ] {
+            assert!(check(bad).unwrap_err().contains("is a name of the API"), "{bad}");
         }
         assert!(check_node_names(&settings(), &[]).is_err());
     }

@@ -18,5 +18,5 @@ pub(crate) use random::Generator;
 pub use random::Random;
 pub use store::{
     AdminChange, Administered, Bind, Change, Deliverable, DeliverableJob, DeploymentRow, Enrolled,
-    Enrolment, FirstStart, FoundKey, NodeJoin, NodeJoined, Store, StoreError,
+    Enrolment, FirstStart, FoundKey, NodeJoin, NodeJoined, OutcomeUnknown, Store, StoreError,
 };

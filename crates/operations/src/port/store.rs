@@ -28,9 +28,9 @@ use crate::row::{
 /// its sibling, the same migrations in meaning, and one line in the contract test suite there.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Fails when the store takes no changes now. Cheap: asked for each look at the health of a
-    /// process. Changes nothing.
-    async fn check(&self) -> Result<(), StoreError>;
+    /// The store's time; fails when the store takes no changes now. Cheap: asked for each look at
+    /// the health of a process. Changes nothing.
+    async fn check(&self) -> Result<Timestamp, StoreError>;
 
     // ---- the deployment ----
 
@@ -147,14 +147,14 @@ pub trait Store: Send + Sync {
     /// Later jobs of the same devices: for each, the earlier job's id and the later one's state.
     async fn later_jobs(&self, jobs: &[JobId]) -> Result<Vec<(JobId, JobState)>, StoreError>;
 
-    /// Open jobs whose devices are bound to this gateway, sealed bytes included. `filter` picks.
-    /// A row that cannot be read is logged and left out.
+    /// Open jobs whose devices are bound to this gateway, sealed bytes included, and the store's
+    /// time. `filter` picks. A row that cannot be read is logged and left out.
     async fn deliverable_jobs(
         &self,
         gateway: GatewayId,
         filter: Deliverable,
         limit: u32,
-    ) -> Result<Vec<DeliverableJob>, StoreError>;
+    ) -> Result<(Timestamp, Vec<DeliverableJob>), StoreError>;
 
     /// Open jobs whose deadline has come by the store's clock, which is told with them: oldest
     /// first, at most `limit`. Sealed bytes left out. A row that cannot be read is logged and left
@@ -195,8 +195,10 @@ pub trait Store: Send + Sync {
     /// Ends a lease: a process that stops in good order.
     async fn end_lease(&self, gateway: GatewayId) -> Result<(), StoreError>;
 
-    /// Binds devices to connections of this gateway; a newer connection replaces an older one.
-    /// Refused as a whole unless the gateway's lease is valid. Returns the epochs given.
+    /// Binds devices to connections of this gateway; a newer connection replaces an older one. A
+    /// hello that waited on its way binds nothing while the device is bound, to a gateway whose
+    /// lease is valid, by one that it made later in the same boot. Refused as a whole unless the
+    /// gateway's own lease is valid. Returns the epochs given.
     async fn bind(
         &self,
         gateway: GatewayId,
@@ -385,8 +387,8 @@ pub enum Deliverable {
     Jobs(Vec<JobId>),
     /// Those of these devices, which just connected.
     Devices(Vec<InstanceId>),
-    /// Those without an attempt since then: what the queue lost.
-    NotAttemptedSince(Timestamp),
+    /// Those without an attempt for so long by the store's clock: what the queue lost.
+    NotAttemptedFor(Span),
 }
 
 /// An open job and the connection that it goes to.
@@ -415,6 +417,21 @@ pub struct Bind {
     pub agent_version: String,
     /// The machine's boot id.
     pub boot: String,
+    /// When it said so, by the time since that boot.
+    pub since_boot: Option<Span>,
+}
+
+/// The source of [`StoreError::Unavailable`] where a change was about to become durable: whether it
+/// is, nobody knows. Made again, it finds what it has done already.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer to a commit was lost")]
+pub struct OutcomeUnknown(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+impl StoreError {
+    /// Whether the change that failed may be durable all the same.
+    pub fn is_outcome_unknown(&self) -> bool {
+        matches!(self, Self::Unavailable(source) if source.is::<OutcomeUnknown>())
+    }
 }
 
 /// The store cannot do it now, or never could.

@@ -2,7 +2,7 @@
 //! machine act; and what was changed is named.
 
 use opencpm_domain::Timestamp;
-use opencpm_domain::{Advice, Condition, JobState, Reason, TaskId};
+use opencpm_domain::{Advice, Condition, JobState, Reason, Span, TaskId};
 use opencpm_operations::authenticate::known_key;
 use opencpm_operations::connect::{ConnectRefusal, recognise};
 use opencpm_operations::deliver::deliver;
@@ -240,7 +240,7 @@ async fn a_job_whose_row_was_damaged_does_not_hold_up_the_others() {
     let [damaged, whole] = world.machines().await;
     let task = world.reset(&[&damaged.instance, &whole.instance]).await.unwrap();
     world.forge("DELETE FROM sealed WHERE job = 1").await;
-    let which = Deliverable::NotAttemptedSince(world.now());
+    let which = Deliverable::NotAttemptedFor(Span::from_secs(20));
     let deliveries = deliver(&world.gateway, GATEWAY, which).await.unwrap();
     assert_eq!(deliveries.len(), 1);
     assert_eq!(deliveries[0].instance, whole.instance);

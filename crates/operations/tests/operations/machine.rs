@@ -88,6 +88,7 @@ impl Machine {
             boot: "boot".to_owned(),
             time: Timestamp::from_secs(1),
             facts: self.facts.clone(),
+            since_boot: None,
         };
         let arrival = Arrival { hello, account: candidate.account };
         assert_eq!(bind(role, gateway, vec![arrival]).await.unwrap().len(), 1);

@@ -104,6 +104,19 @@ async fn a_node_whose_clock_is_wrong_accepts_nothing_and_says_why() {
 }
 
 #[tokio::test]
+async fn a_gateway_whose_clock_is_wrong_delivers_in_time_and_again_in_time() {
+    let mut world = World::new().await;
+    let [machine] = world.machines().await;
+    world.move_clock_of_the_gateway(Span::from_secs(600));
+    world.reset(&[&machine.instance]).await.unwrap();
+    let due = Deliverable::NotAttemptedFor(Span::from_secs(20));
+    let sent = async || deliver(&world.gateway, GATEWAY, due.clone()).await.unwrap().len();
+    assert_eq!((sent().await, sent().await), (1, 0));
+    world.clock.advance(20);
+    assert_eq!(sent().await, 1);
+}
+
+#[tokio::test]
 async fn tasks_are_forgotten_after_their_time_a_few_hundred_rows_at_once() {
     let world = World::new().await;
     let [machine] = world.machines().await;

@@ -179,6 +179,12 @@ impl World {
         api.clock = Arc::new(HandClock(AtomicU64::new((self.clock.now() + ahead).as_micros())));
     }
 
+    /// Moves the clock of the gateway alone.
+    pub(crate) fn move_clock_of_the_gateway(&mut self, ahead: Span) {
+        let Some(gateway) = Arc::get_mut(&mut self.gateway) else { panic!("it is in use") };
+        gateway.clock = Arc::new(HandClock(AtomicU64::new((self.clock.now() + ahead).as_micros())));
+    }
+
     /// Whoever can write the database does it.
     pub(crate) async fn forge(&self, sql: &'static str) {
         let changed = sqlx::query(sql).execute(&self.intruder).await.unwrap();

@@ -91,6 +91,7 @@ impl Machine {
             boot: String::new(),
             time: NOW,
             facts: Facts::default(),
+            since_boot: None,
         };
         change(&mut hello);
         Signed::sign(&hello, &self.identity)

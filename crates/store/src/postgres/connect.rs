@@ -31,6 +31,9 @@ const SETTINGS: &str = "SET statement_timeout = '30s'; SET lock_timeout = '2s';
 /// A schema that this version cannot work with, as the source of [`StoreError::Unavailable`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SchemaError {
+    /// Texts of some devices could not be kept as they are.
+    #[error("the database is not in UTF-8: make one with CREATE DATABASE .. ENCODING 'UTF8'")]
+    Encoding,
     /// An empty database.
     #[error("the database has no schema yet")]
     Absent,
@@ -53,9 +56,12 @@ pub struct Migration {
     pub description: String,
 }
 
-pub(super) async fn pool(options: &PostgresOptions) -> Result<PgPool, StoreError> {
+pub(super) async fn pool(
+    options: &PostgresOptions,
+    connections: u32,
+) -> Result<PgPool, StoreError> {
     PgPoolOptions::new()
-        .max_connections(options.connections)
+        .max_connections(connections)
         .acquire_timeout(CONNECT_LIMIT)
         // Never before the above: when a whole fleet asks at once, each would be a line in the log.
         .acquire_slow_threshold(CONNECT_LIMIT)
@@ -102,7 +108,7 @@ async fn schema(pool: &PgPool) -> Result<Option<(i64, i64)>, StoreError> {
 }
 
 /// Whether our schema is there, of whatever version. False for an empty database; one that has
-/// tables of somebody else is left alone.
+/// tables of somebody else is left alone, and so is one that cannot keep every text.
 async fn is_made(connection: &mut PgConnection) -> Result<bool, StoreError> {
     // Only the bookkeeping table of the migrations: the first start was interrupted.
     let look = "SELECT to_regclass('schema_compatibility') IS NOT NULL
@@ -110,9 +116,13 @@ async fn is_made(connection: &mut PgConnection) -> Result<bool, StoreError> {
                EXISTS (SELECT FROM pg_class
                        WHERE relnamespace = current_schema()::regnamespace
                          AND relkind IN ('r', 'p')
-                         AND relname <> '_sqlx_migrations')";
+                         AND relname <> '_sqlx_migrations'),
+               current_setting('server_encoding') = 'UTF8'";
     let row = connection.fetch_one(look).await.map_err(store_error)?;
-    let [is_ours, has_tables] = [0, 1].map(|column| row.try_get::<bool, _>(column));
+    let [is_ours, has_tables, is_utf8] = [0, 1, 2].map(|column| row.try_get::<bool, _>(column));
+    if !is_utf8.map_err(store_error)? {
+        return Err(StoreError::Unavailable(Box::new(SchemaError::Encoding)));
+    }
     match (is_ours.map_err(store_error)?, has_tables.map_err(store_error)?) {
         (false, true) => Err(StoreError::Corrupt("the database belongs to another program")),
         (is_ours, _) => Ok(is_ours),

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join};
+use opencpm_domain::Timestamp;
 use opencpm_operations::port::StoreError;
 use sqlx::PgPool;
 use tokio::time::{sleep, timeout};
@@ -27,9 +28,15 @@ use pulse::Pulse;
 /// A PostgreSQL database, through a pool of connections.
 pub struct PostgresStore {
     pool: PgPool,
+    /// For leases and looks at the store's health: a few connections for which no slow statement
+    /// ever has to be waited.
+    reserve: PgPool,
     pulse: Pulse,
     meter: Arc<Meter>,
 }
+
+/// Connections of the reserve: a gateway renews one lease, and somebody asks how the store is.
+const RESERVE: u32 = 2;
 
 /// For goodbyes.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
@@ -49,16 +56,17 @@ impl PostgresStore {
     /// [`StoreError::Corrupt`] where the database belongs to another program;
     /// [`StoreError::Unavailable`] where the server cannot be reached.
     pub async fn connect(options: &PostgresOptions) -> Result<Self, StoreError> {
-        let pool = connect::pool(options).await?;
+        let pool = connect::pool(options, options.connections).await?;
         connect::check_schema(&pool).await?;
+        let reserve = connect::pool(options, RESERVE).await?;
         let pulse = Pulse::start(options.connect());
-        Ok(Self { pool, pulse, meter: Arc::default() })
+        Ok(Self { pool, reserve, pulse, meter: Arc::default() })
     }
 
     /// Closes the connections.
     pub async fn close(&self) -> Result<(), StoreError> {
         // A server that does not answer is not waited for.
-        drop(timeout(CLOSE_LIMIT, self.pool.close()).await);
+        drop(timeout(CLOSE_LIMIT, join(self.pool.close(), self.reserve.close())).await);
         Ok(())
     }
 
@@ -78,17 +86,34 @@ impl PostgresStore {
         connect::migrate(options).await
     }
 
-    async fn begin(&self, statement: &'static str) -> Result<Session, StoreError> {
+    async fn begin(&self, pool: &PgPool, statement: &'static str) -> Result<Session, StoreError> {
         let mut listener = self.pulse.listen();
-        let transaction = listener.guard(self.pool.begin_with(statement), store_error).await?;
+        let transaction = listener.guard(pool.begin_with(statement), store_error).await?;
         Ok(Session::postgres(transaction, listener, Arc::clone(&self.meter)))
     }
 
-    async fn attempt<T, F>(&self, change: &F) -> Result<T, StoreError>
+    async fn change<T, F>(&self, pool: &PgPool, change: F) -> Result<T, StoreError>
     where
         F: for<'s> Fn(&'s mut Session) -> BoxFuture<'s, Result<Outcome<T>, StoreError>> + Sync,
     {
-        let mut session = self.begin("BEGIN").await?;
+        let mut round = 1;
+        loop {
+            match self.attempt(pool, &change).await {
+                Err(error) if round < ROUNDS && met_another(&error) => {
+                    tracing::debug!(round, "a change met another one and is made again");
+                    sleep(pause(round)).await;
+                    round += 1;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn attempt<T, F>(&self, pool: &PgPool, change: &F) -> Result<T, StoreError>
+    where
+        F: for<'s> Fn(&'s mut Session) -> BoxFuture<'s, Result<Outcome<T>, StoreError>> + Sync,
+    {
+        let mut session = self.begin(pool, "BEGIN").await?;
         match change(&mut session).await? {
             Outcome::Keep(value) => session.commit().await.map(|()| value),
             Outcome::Undo(value) => session.close().await.map(|()| value),
@@ -100,7 +125,7 @@ impl PostgresStore {
 impl Engine for PostgresStore {
     /// One snapshot, also for what follows the first statement.
     async fn read(&self) -> Result<Session, StoreError> {
-        self.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
+        self.begin(&self.pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
     }
 
     async fn write<T, F>(&self, change: F) -> Result<T, StoreError>
@@ -111,34 +136,38 @@ impl Engine for PostgresStore {
             + Sync
             + 'static,
     {
-        let mut round = 1;
-        loop {
-            match self.attempt(&change).await {
-                Err(error) if round < ROUNDS && met_another(&error) => {
-                    tracing::debug!(round, "a change met another one and is made again");
-                    sleep(pause(round)).await;
-                    round += 1;
-                }
-                result => return result,
-            }
-        }
+        self.change(&self.pool, change).await
+    }
+
+    async fn write_at_once<T, F>(&self, change: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'s> Fn(&'s mut Session) -> BoxFuture<'s, Result<Outcome<T>, StoreError>>
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.change(&self.reserve, change).await
     }
 
     fn when(&self) -> When {
         When::Server
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
-        let mut session = self.begin("BEGIN").await?;
-        let ask = query("SELECT current_setting('transaction_read_only')::boolean AS is_closed");
+    async fn check(&self) -> Result<Timestamp, StoreError> {
+        let mut session = self.begin(&self.reserve, "BEGIN").await?;
+        let ask = query(
+            "SELECT current_setting('transaction_read_only')::boolean AS is_closed,
+                    store_now() AS now",
+        );
         let row = session.row(ask).await?;
         let row = row.ok_or(StoreError::Corrupt("a setting without a value"))?;
-        let is_closed: bool = read(&row, "is_closed")?;
+        let (is_closed, now): (bool, _) = (read(&row, "is_closed")?, read(&row, "now")?);
         session.close().await?;
         if is_closed {
             Err(StoreError::Unavailable("the database is read-only".into()))
         } else {
-            Ok(())
+            Ok(now)
         }
     }
 

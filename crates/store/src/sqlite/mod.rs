@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
+use opencpm_domain::Timestamp;
 use opencpm_operations::port::{Clock, StoreError};
 use opencpm_operations::row::DeviceQuery;
 use sqlx::sqlite::SqlitePool;
@@ -105,13 +106,26 @@ impl Engine for SqliteStore {
         self.writer.write(change).await
     }
 
+    /// One writer: what waits for it shares its next commit.
+    async fn write_at_once<T, F>(&self, change: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'s> Fn(&'s mut Session) -> BoxFuture<'s, Result<Outcome<T>, StoreError>>
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.writer.write(change).await
+    }
+
     fn when(&self) -> When {
         When::Asked(self.clock.now())
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn check(&self) -> Result<Timestamp, StoreError> {
         // Behind the changes that wait, and with the lock that a change needs.
-        self.writer.write(|_| Box::pin(async { Ok(Outcome::Keep(())) })).await
+        self.writer.write(|_| Box::pin(async { Ok(Outcome::Keep(())) })).await?;
+        Ok(self.clock.now())
     }
 
     async fn scrub(&self) -> Result<bool, StoreError> {

@@ -155,7 +155,8 @@ pub(crate) async fn prune_api_keys(
 ) -> Result<Outcome<u64>, StoreError> {
     let expired = when.now(session).await? - ago;
     let delete = query(
-        "DELETE FROM api_key WHERE secret_id IN
+        // Said twice: a key that was given more time while this waited for its row stays.
+        "DELETE FROM api_key WHERE expires <= $1 AND secret_id IN
          (SELECT secret_id FROM api_key WHERE expires <= $1 ORDER BY expires LIMIT $2)",
     );
     Ok(Outcome::Keep(session.run(delete.bind(time(expired)).bind(limit)).await?))

@@ -91,7 +91,9 @@ pub(crate) async fn fence(
     session.row(select).await?.map(|_| now).ok_or(StoreError::LeaseEnded)
 }
 
-/// Of several connections of one device, the last one counts.
+/// Of several connections of one device, the last one counts. A hello that waited is told from a new
+/// one by the machine's own clock; the boot to which its time belongs is kept beside it, because a
+/// version that does not know of it writes the other column only.
 pub(crate) async fn bind(
     session: &mut Session,
     gateway: GatewayId,
@@ -112,11 +114,16 @@ pub(crate) async fn bind(
                  coalesce(sealing_generation, 0), hello.value ->> 'sealing'),
              facts = unhex(hello.value ->> 'facts'),
              agent_version = hello.value ->> 'agent_version',
-             boot = hello.value ->> 'boot'
+             boot = hello.value ->> 'boot', hello_boot = hello.value ->> 'boot',
+             hello_since_boot = hello.value ->> 'since_boot'
          FROM json_each($1) AS hello
          WHERE device.instance = hello.value ->> 'instance'
            AND device.identity_generation = hello.value ->> 'identity'
            AND NOT device.retired
+           AND (device.hello_boot = hello.value ->> 'boot'
+                AND device.hello_since_boot > hello.value ->> 'since_boot'
+                AND EXISTS (SELECT 1 FROM gateway AS held
+                            WHERE held.id = device.gateway AND held.until > $3)) IS NOT TRUE
          RETURNING device.instance, device.epoch",
         "UPDATE device SET gateway = $2, epoch = epoch + 1, last_seen = $3,
              highest_sequence = greatest(highest_sequence, hello.sequence),
@@ -125,13 +132,16 @@ pub(crate) async fn bind(
                  THEN decode(hello.certificate, 'hex') ELSE sealing_certificate END,
              sealing_generation = greatest(coalesce(sealing_generation, 0), hello.sealing),
              facts = decode(hello.facts, 'hex'), agent_version = hello.agent_version,
-             boot = hello.boot
+             boot = hello.boot, hello_boot = hello.boot, hello_since_boot = hello.since_boot
          FROM json_to_recordset($1::json) AS hello (
              instance text, identity bigint, sequence bigint, sealing bigint, certificate text,
-             facts text, agent_version text, boot text)
+             facts text, agent_version text, boot text, since_boot bigint)
          WHERE device.instance = hello.instance
            AND device.identity_generation = hello.identity
            AND NOT device.retired
+           AND (device.hello_boot = hello.boot AND device.hello_since_boot > hello.since_boot
+                AND EXISTS (SELECT 1 FROM gateway AS held
+                            WHERE held.id = device.gateway AND held.until > $3)) IS NOT TRUE
          RETURNING device.instance, device.epoch",
     ));
     let update = update.bind(json(&lines)?).bind(gateway.as_bytes().as_slice()).bind(time(asked));
@@ -140,8 +150,8 @@ pub(crate) async fn bind(
     Ok(Outcome::Keep(bound.collect::<Result<_, StoreError>>()?))
 }
 
-/// The sign hides the index of gateways: by it, SQLite would look at every device of the gateway
-/// and walk through the whole list for each.
+/// The sign hides the index of gateways, and so does the other way to compare: by it, either engine
+/// would look at every device of the gateway and walk through the whole list for each.
 const UNBIND: Sql = each(
     "UPDATE device SET gateway = NULL, last_seen = $3
      FROM json_each($1) AS ended
@@ -150,7 +160,8 @@ const UNBIND: Sql = each(
     "UPDATE device SET gateway = NULL, last_seen = $3
      FROM json_array_elements($1::json) AS ended (value)
      WHERE device.instance = ended.value ->> 0
-       AND device.epoch = (ended.value ->> 1)::bigint AND device.gateway = $2",
+       AND device.epoch = (ended.value ->> 1)::bigint
+       AND device.gateway IS NOT DISTINCT FROM $2",
 );
 
 pub(crate) async fn unbind(
@@ -178,6 +189,7 @@ struct HelloLine<'a> {
     facts: String,
     agent_version: &'a str,
     boot: &'a str,
+    since_boot: Option<i64>,
 }
 
 impl<'a> HelloLine<'a> {
@@ -191,6 +203,7 @@ impl<'a> HelloLine<'a> {
             facts: to_hex(&hello.facts),
             agent_version: &hello.agent_version,
             boot: &hello.boot,
+            since_boot: hello.since_boot.map(|span| number(span.as_micros())),
         }
     }
 }

@@ -123,7 +123,9 @@ pub(crate) async fn deliverable(
     gateway: GatewayId,
     filter: Deliverable,
     limit: u32,
-) -> Result<Vec<DeliverableJob>, StoreError> {
+    when: When,
+) -> Result<(Timestamp, Vec<DeliverableJob>), StoreError> {
+    let now = when.now(session).await?;
     // First the few jobs, not the gateway's many devices: SQLite keeps the order of a cross join,
     // PostgreSQL that of a subquery with an offset. The sign keeps both from walking through all
     // jobs in order of their numbers.
@@ -173,14 +175,15 @@ pub(crate) async fn deliverable(
             .bind(gateway.as_bytes().as_slice())
             .bind(json(&ids)?)
         }
-        Deliverable::NotAttemptedSince(since) => {
-            deliverable!("coalesce(job.last_attempt, 0) < $2", "coalesce(job.last_attempt, 0) < $2")
-                .bind(gateway.as_bytes().as_slice())
-                .bind(time(since))
-        }
+        Deliverable::NotAttemptedFor(span) => deliverable!(
+            "coalesce(job.last_attempt, 0) <= $2",
+            "coalesce(job.last_attempt, 0) <= $2"
+        )
+        .bind(gateway.as_bytes().as_slice())
+        .bind(time(now - span)),
     };
     let rows = session.rows(select.bind(limit)).await?;
-    Ok(readable(&rows, load_deliverable))
+    Ok((now, readable(&rows, load_deliverable)))
 }
 
 pub(crate) async fn overdue(

@@ -119,6 +119,24 @@ async fn a_node_joins_once_renews_after_a_month_and_not_once_it_is_revoked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_that_failed_is_tried_again_within_a_minute_and_then_more_rarely() {
+    let site = Site::start().await;
+    let mut member = site.open("node", Some(&site.token().await)).await.unwrap();
+    assert_eq!(member.look().await, LOOK);
+    site.clock.advance(MONTH);
+    let addresses = std::mem::replace(&mut member.joined.addresses, vec!["127.0.0.1:1".into()]);
+    for limit in [60, 120, 240, 480, 900, 900] {
+        let pause = member.look().await;
+        assert!(pause <= Duration::from_secs(limit), "{pause:?}");
+    }
+    member.joined.addresses = addresses;
+    let before = shown(&member);
+    assert_eq!((member.look().await, member.failures), (LOOK, 0));
+    assert_ne!(shown(&member), before);
+    site.server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_did_not_hear_the_answer_joins_again_and_a_second_one_does_not() {
     let site = Site::start().await;
     let token = site.token().await;

@@ -5,9 +5,9 @@ use opencpm_operations::row::Acceptance;
 use super::world::{World, fingerprint, nonce, span};
 
 pub(crate) async fn a_store_that_takes_changes_says_so(world: &mut World) {
-    world.store.check().await.unwrap();
+    assert_eq!(world.store.check().await.unwrap(), world.now());
     world.reopen().await;
-    world.store.check().await.unwrap();
+    assert_eq!(world.store.check().await.unwrap(), world.now());
 }
 
 pub(crate) async fn what_was_accepted_survives_a_crash(world: &mut World) {

@@ -1,7 +1,7 @@
 //! Gateways act while their lease is valid, and a device is where it connected last.
 
 use opencpm_domain::{GatewayId, Generation, Sequence};
-use opencpm_operations::port::{Enrolled, StoreError};
+use opencpm_operations::port::{Bind, Enrolled, StoreError};
 use opencpm_operations::row::{Binding, Connection, Lease, Sealing};
 
 use super::world::{
@@ -83,6 +83,40 @@ pub(crate) async fn a_former_identity_is_not_bound(world: &mut World) {
     let bound = world.store.bind(GATEWAY, hellos).await.unwrap();
     assert_eq!(bound, [(ids[1].clone(), 2)]);
     assert_eq!(world.device(&ids[0]).await.connection, Connection::None);
+}
+
+pub(crate) async fn a_hello_that_came_late_does_not_take_a_connected_device_away(
+    world: &mut World,
+) {
+    let ids = world.devices(&["cpm-1"]).await;
+    let told = |boot: &str, made: Option<u64>| Bind {
+        boot: boot.into(),
+        since_boot: made.map(span),
+        ..hello(&ids[0])
+    };
+    world.store.renew_lease(OTHER, span(10)).await.unwrap();
+    world.store.bind(OTHER, vec![told("boot", Some(20))]).await.unwrap();
+    let late = || world.store.bind(GATEWAY, vec![told("boot", Some(19))]);
+    assert_eq!(late().await.unwrap(), []);
+    let device = world.device(&ids[0]).await;
+    assert_eq!(epoch(device.connection), Some((OTHER, 2)));
+    // The same one again, a later one, one of another boot, and one that does not say when.
+    for (number, (boot, made)) in
+        [("boot", Some(20)), ("boot", Some(21)), ("again", Some(3)), ("again", None)]
+            .into_iter()
+            .enumerate()
+    {
+        let bound = world.store.bind(OTHER, vec![told(boot, made)]).await.unwrap();
+        assert_eq!(bound, [(ids[0].clone(), 3 + number as u64)], "{boot} {made:?}");
+    }
+    // Whoever is not connected any more is not hidden: a machine that was set back is let in.
+    let bound = world.store.bind(OTHER, vec![told("boot", Some(20))]).await.unwrap();
+    world.store.unbind(OTHER, bound).await.unwrap();
+    assert_eq!(late().await.unwrap().len(), 1);
+    world.store.bind(OTHER, vec![told("boot", Some(20))]).await.unwrap();
+    assert_eq!(late().await.unwrap(), []);
+    world.store.end_lease(OTHER).await.unwrap();
+    assert_eq!(late().await.unwrap().len(), 1);
 }
 
 pub(crate) async fn a_hello_never_lowers_what_is_known(world: &mut World) {

@@ -46,7 +46,7 @@ pub(crate) async fn an_ended_job_has_no_sealed_password_and_frees_its_device(wor
     let jobs = world.accept(100, &ids).await;
     let open = async || {
         let all = Deliverable::Devices(ids.clone());
-        let jobs = world.store.deliverable_jobs(GATEWAY, all, 10).await.unwrap();
+        let (_, jobs) = world.store.deliverable_jobs(GATEWAY, all, 10).await.unwrap();
         jobs.into_iter().map(|d| (d.job.instance, d.job.sealed.is_some())).collect::<Vec<_>>()
     };
     assert_eq!(open().await, [(ids[0].clone(), true), (ids[1].clone(), true)]);
@@ -120,9 +120,11 @@ pub(crate) async fn an_attempt_is_remembered_and_its_report_kept(world: &mut Wor
     let mut attempt = next(&jobs[0], JobState::Attempted { attempts: 1 });
     attempt.attempted = Some(world.now());
     world.change(vec![attempt]).await;
-    let since = Deliverable::NotAttemptedSince;
-    let found = async |at| world.store.deliverable_jobs(GATEWAY, since(at), 9).await.unwrap().len();
-    assert_eq!((found(world.now()).await, found(world.now() + span(1)).await), (0, 1));
+    let found = async |long| {
+        let lost = Deliverable::NotAttemptedFor(span(long));
+        world.store.deliverable_jobs(GATEWAY, lost, 9).await.unwrap().1.len()
+    };
+    assert_eq!((found(1).await, found(0).await), (0, 1));
 
     let mut report = next(&world.jobs(100).await[0], succeeded(world.now()));
     report.report = Some(vec![1, 2, 3]);

@@ -97,6 +97,7 @@ macro_rules! suite {
                 each_connection_has_a_higher_epoch
                 a_disconnect_clears_only_its_own_epoch
                 a_former_identity_is_not_bound
+                a_hello_that_came_late_does_not_take_a_connected_device_away
                 a_hello_never_lowers_what_is_known
                 what_a_machine_says_is_kept_as_it_is
                 leases_are_judged_by_the_stores_clock

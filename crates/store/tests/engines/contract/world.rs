@@ -314,6 +314,7 @@ pub(crate) fn hello(instance: &InstanceId) -> Bind {
         facts: vec![8, 8],
         agent_version: "0.1.1".into(),
         boot: "boot".into(),
+        since_boot: None,
     }
 }
 

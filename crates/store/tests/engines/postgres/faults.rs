@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use opencpm_domain::GatewayId;
 use opencpm_operations::port::{Store, StoreError};
 use opencpm_servers::Postgres;
 use opencpm_store::{PostgresOptions, PostgresStore};
@@ -10,6 +11,7 @@ use tokio::time::timeout;
 
 use super::proxy::Proxy;
 use super::world::{Database, PATIENCE, Server, awaited_by};
+use crate::contract::world::span;
 
 async fn own() -> (Database, Arc<PostgresStore>) {
     let made =
@@ -95,4 +97,41 @@ async fn a_server_that_takes_no_changes_still_tells_what_it_knows() {
     server.sql("postgres", "SELECT pg_reload_conf()");
     timeout(PATIENCE, async { while store.prune_replay(1).await.is_err() {} }).await.unwrap();
     Store::check(&*store).await.unwrap();
+}
+
+/// Has each commit that has renewed a lease do this at its end.
+fn at_commit(database: &Database, what: &str) {
+    let sql = format!(
+        "CREATE OR REPLACE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql
+         AS $$ BEGIN {what}; RETURN NULL; END $$;
+         DROP TRIGGER IF EXISTS at_commit ON gateway;
+         CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT OR UPDATE ON gateway
+         DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION at_commit()"
+    );
+    database.server().sql(database.name(), &sql);
+}
+
+#[tokio::test]
+async fn a_commit_without_an_answer_may_have_been_made_and_a_refused_one_was_not() {
+    let database = tokio::task::spawn_blocking(|| Database::new(Server::Shared)).await.unwrap();
+    let store = PostgresStore::connect(&database.options()).await.unwrap();
+    for (what, is_unknown) in [
+        ("PERFORM pg_terminate_backend(pg_backend_pid())", true),
+        ("RAISE EXCEPTION 'no room' USING ERRCODE = '53100'", false),
+    ] {
+        at_commit(&database, what);
+        let refused = store.renew_lease(GatewayId::from_bytes([1; 16]), span(10)).await;
+        assert_eq!(refused.unwrap_err().is_outcome_unknown(), is_unknown, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn damage_is_told_from_what_may_pass() {
+    let database = tokio::task::spawn_blocking(|| Database::new(Server::Shared)).await.unwrap();
+    let store = PostgresStore::connect(&database.options()).await.unwrap();
+    for code in ["XX001", "XX002"] {
+        at_commit(&database, &format!("RAISE EXCEPTION 'torn' USING ERRCODE = '{code}'"));
+        let refused = store.renew_lease(GatewayId::from_bytes([1; 16]), span(10)).await;
+        assert!(matches!(refused, Err(StoreError::Corrupt(_))), "{refused:?}");
+    }
 }

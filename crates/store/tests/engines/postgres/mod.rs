@@ -2,6 +2,7 @@
 
 mod durable;
 mod faults;
+mod jams;
 mod leases;
 mod plans;
 mod proxy;

@@ -225,7 +225,7 @@ async fn work(scene: &mut Scene, time: u64) {
     for filter in [
         Deliverable::Jobs(jobs[0].clone()),
         Deliverable::Devices(devices[0].clone()),
-        Deliverable::NotAttemptedSince(now + span(1)),
+        Deliverable::NotAttemptedFor(span(0)),
     ] {
         check!(scene, "deliverable", |store, _n| store.deliverable_jobs(
             GATEWAY,

@@ -1,9 +1,9 @@
 //! Which schemas this version works with, and how one comes into being.
 
-use opencpm_domain::{JobId, SecretId, TaskId, Timestamp};
+use opencpm_domain::{JobId, SecretId, Span, TaskId, Timestamp};
 use opencpm_operations::port::{Deliverable, Store, StoreError};
 use opencpm_operations::row::{DeviceQuery, LogQuery};
-use opencpm_store::{PostgresStore, SchemaError};
+use opencpm_store::{PostgresOptions, PostgresStore, SchemaError};
 use tokio::task::spawn_blocking;
 
 use super::world::{Database, Server};
@@ -15,6 +15,22 @@ fn schema_error(answer: Result<PostgresStore, StoreError>) -> SchemaError {
         Err(other) => panic!("{other}"),
         Ok(_) => panic!("it was opened"),
     }
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_keep_every_text_is_refused_before_anything_is_made() {
+    let database = spawn_blocking(|| Database::empty(Server::Shared)).await.unwrap();
+    let server = database.server();
+    let name = format!("{}_latin", database.name());
+    let make = "ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0";
+    server.sql(database.name(), &format!("CREATE DATABASE {name} {make}"));
+    let password = server.password().into();
+    let options = PostgresOptions::parse(&server.url(&name), Some(&password)).unwrap();
+    let refused = PostgresStore::migrate(&options).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Unavailable(source)
+        if source.downcast_ref() == Some(&SchemaError::Encoding)));
+    let refused = PostgresStore::connect(&options).await;
+    assert_eq!(schema_error(refused), SchemaError::Encoding);
 }
 
 #[tokio::test]
@@ -116,7 +132,7 @@ async fn read_everything(store: &PostgresStore) {
     for deliverable in [
         Deliverable::Jobs(jobs.to_vec()),
         Deliverable::Devices(vec![instance]),
-        Deliverable::NotAttemptedSince(Timestamp::from_micros(0)),
+        Deliverable::NotAttemptedFor(Span::from_secs(1)),
     ] {
         store.deliverable_jobs(GATEWAY, deliverable, 1).await.unwrap();
     }
