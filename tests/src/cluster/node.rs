@@ -67,6 +67,8 @@ pub(crate) struct Deployment<'a> {
     pub(crate) plans: &'a [Plan],
     /// With which a gateway joins.
     pub(crate) token: Option<&'a Path>,
+    /// What they log, in the form of `RUST_LOG`; the usual unless given.
+    pub(crate) log: Option<&'static str>,
 }
 
 impl Plan {
@@ -118,10 +120,11 @@ impl Deployment<'_> {
         let clock = OwnClock::new(self.dir.join(format!("{}.clock", plan.name)));
         let log = self.dir.join(format!("{}.log", plan.name));
         let process = {
-            let clock = clock.clone();
+            let (clock, filter) = (clock.clone(), self.log);
             Process::start(log, move || {
                 let mut command = mortal(binaries::opencpm());
                 without_settings(&mut command);
+                command.envs(filter.map(|filter| ("RUST_LOG", filter)));
                 command.arg("serve").arg("--config").arg(&configuration);
                 clock.iter().for_each(|clock| clock.give(&mut command));
                 command

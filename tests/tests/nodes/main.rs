@@ -1,4 +1,6 @@
 //! Roles in several processes, over real PostgreSQL and RabbitMQ.
 
 #[cfg(test)]
+mod a_writer;
+#[cfg(test)]
 mod one_service;
