@@ -3,4 +3,6 @@
 #[cfg(test)]
 mod a_writer;
 #[cfg(test)]
+mod no_trace;
+#[cfg(test)]
 mod one_service;
