@@ -28,6 +28,8 @@ pub struct Node {
     pub broker: Option<Link>,
     /// Where it keeps everything.
     pub folder: PathBuf,
+    /// Of its API over TLS, where it has one.
+    https: u16,
     clock: Option<OwnClock>,
 }
 
@@ -131,7 +133,8 @@ impl Deployment<'_> {
             })
         };
         let (name, door, gate) = (plan.name.clone(), plan.door.clone(), plan.gate.clone());
-        let mut node = Node { name, process, door, gate, store, broker, folder, clock };
+        let [https, ..] = plan.ports;
+        let mut node = Node { name, process, door, gate, store, broker, folder, https, clock };
         node.serves();
         node
     }
@@ -191,6 +194,11 @@ impl Node {
     /// The address of its API over plain HTTP.
     pub fn url(&self) -> String {
         format!("http://{}", self.authority())
+    }
+
+    /// The address of its API over TLS, by the name that an API node of several has.
+    pub fn https(&self) -> String {
+        format!("https://localhost:{}", self.https)
     }
 
     /// A client of it with this key.
