@@ -1,12 +1,14 @@
 //! The clients, the ways in which each can send, and what their users should know.
 //! Facts are from contract section 8 and from the suite itself.
 
+use std::path::Path;
+
 use opencpm_tests::Lab;
 use serde_json::{Value, json};
 
 use crate::case::{Case, MANY_PARAMETERS, NONCE_ZERO, WAITER};
 use crate::dialect::{Ability, Dialect};
-use crate::trial::{authority, ca};
+use crate::trial::authority;
 
 /// A published package.
 pub(crate) struct Client {
@@ -83,11 +85,16 @@ impl Way {
         format!("{} {}{reach}{unsigned}", self.method, self.signature)
     }
 
-    /// As the clients' programs read it.
+    /// As the clients' programs read it, for a lab.
     pub(crate) fn as_json(&self, lab: &Lab) -> Value {
+        self.told(&lab.ready.http, &lab.ready.https, &lab.ready.ca)
+    }
+
+    /// The same for an API at these addresses, with a certificate of this authority.
+    pub(crate) fn told(&self, http: &str, https: &str, ca: &Path) -> Value {
         let (scheme, url) = match self.reach {
-            Reach::Http => ("http", &lab.ready.http),
-            Reach::Https | Reach::Localhost | Reach::FixedHost => ("https", &lab.ready.https),
+            Reach::Http => ("http", http),
+            Reach::Https | Reach::Localhost | Reach::FixedHost => ("https", https),
         };
         let mut host = authority(url).to_owned();
         if self.reach == Reach::Localhost {
@@ -99,7 +106,7 @@ impl Way {
             "scheme": scheme,
             "host": host,
             "fixed_host": self.reach == Reach::FixedHost,
-            "ca": ca(lab),
+            "ca": ca,
             "unsigned": self.unsigned,
         })
     }

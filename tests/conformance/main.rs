@@ -21,6 +21,7 @@ mod proxy;
 mod run;
 mod session;
 mod trial;
+mod truth;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,12 +38,16 @@ enum Then {
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
+    if arguments == ["truth"] {
+        truth::shown();
+        return ExitCode::SUCCESS;
+    }
     let (wanted, then) = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["write", file] => (None, Then::Write(file.into())),
         ["compare", file] => (None, Then::Compare(file.into())),
         ["try", client] => (Some(client.to_owned()), Then::Nothing),
         _ => {
-            eprintln!("usage: conformance write FILE | compare FILE | try CLIENT");
+            eprintln!("usage: conformance write FILE | compare FILE | try CLIENT | truth");
             return ExitCode::FAILURE;
         }
     };

@@ -1,6 +1,5 @@
 //! One client, one way of sending, one lab: what cases work with.
 
-use std::path::Path;
 use std::time::Duration;
 
 use opencpm_tests::{Device, Lab, eventually, root_hash, verifies};
@@ -267,9 +266,4 @@ pub(crate) fn ids<'a>(devices: &[&'a Device]) -> Vec<&'a str> {
 /// `host:port` of an address.
 pub(crate) fn authority(url: &str) -> &str {
     url.split_once("://").expect("an address with a scheme").1
-}
-
-/// The authority's certificate.
-pub(crate) fn ca(lab: &Lab) -> &Path {
-    &lab.ready.ca
 }

@@ -15,6 +15,7 @@ mod database;
 mod dice;
 pub mod haproxy;
 mod lab;
+mod marker;
 mod nodes;
 mod port;
 mod process;
@@ -28,13 +29,14 @@ pub use client::{Client, fresh_nonce, unix_time};
 pub use database::{Database, Hold};
 pub use dice::Dice;
 pub use lab::{Device, Lab, OtherAccount, Ready};
-pub use nodes::Nodes;
+pub use marker::Marker;
+pub use nodes::{Nodes, NodesOptions};
 pub use port::free_port;
 pub use process::{Process, mortal};
 pub use scratch_root::{Scheme, lay_out};
-pub use service::{Service, without_settings};
+pub use service::{Service, key_in, without_settings};
 pub use shadow::{Crypt, root_hash, verifies};
-pub use site::{Machine, Site};
+pub use site::{Machine, Site, try_to_enrol};
 
 use std::time::{Duration, Instant};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use opencpm_servers::{Postgres, RabbitMq};
 use tempfile::TempDir;
 
-use crate::cluster::{Deployment, Node, Servers, install, make_secret, plans};
+use crate::cluster::{Deployment, Disk, Node, Servers, install, make_secret, plans};
 use crate::scratch_root::Scheme;
 use crate::service::{ACCOUNT, without_settings};
 use crate::{Client, Machine, Process, binaries, eventually};
@@ -31,19 +31,32 @@ pub struct Nodes {
 /// What a node gives its load balancer, as the shipped configuration wants it.
 const NOTICE: Duration = Duration::from_secs(4);
 
+/// What is special about one deployment.
+#[derive(Clone, Copy, Default)]
+pub struct NodesOptions<'a> {
+    /// Where its database keeps its files; a scratch folder unless given.
+    pub disk: Option<&'a Disk>,
+    /// What nodes run, of an earlier version perhaps; what is tested unless given.
+    pub binary: Option<&'a Path>,
+    /// Lines for postgresql.conf.
+    pub postgres: &'a [(&'a str, &'a str)],
+    /// What nodes and agents log, in the form of `RUST_LOG`; the usual unless given.
+    pub log: Option<&'static str>,
+}
+
 /// From acceptance to the end of a job.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 impl Nodes {
     /// Starts everything, with so many machines that are connected.
     pub fn start(machines: usize) -> Self {
-        Self::start_version(&binaries::opencpm(), machines)
+        Self::start_with(machines, NodesOptions::default())
     }
 
-    /// The same with nodes that run this program, of an earlier version perhaps.
-    pub fn start_version(binary: &Path, machines: usize) -> Self {
+    /// The same, with options.
+    pub fn start_with(machines: usize, options: NodesOptions<'_>) -> Self {
         let dir = tempfile::Builder::new().prefix("nodes").tempdir().expect("a directory");
-        let servers = Servers::start(dir.path(), None);
+        let servers = Servers::start(dir.path(), options.disk, options.postgres);
         let mut api = Deployment {
             dir: dir.path(),
             folder: dir.path(),
@@ -52,14 +65,15 @@ impl Nodes {
             plans: &plans(2, 2),
             token: None,
             notice: NOTICE,
-            binary,
+            binary: &options.binary.map_or_else(binaries::opencpm, Path::to_owned),
+            log: options.log,
         }
         .start_all();
         let gateways = api.split_off(2);
         let key = api[0].key();
         let Servers { postgres, rabbit, .. } = servers;
         let mut nodes = Self { postgres, rabbit, api, gateways, machines: Vec::new(), key, dir };
-        nodes.enrol(machines);
+        nodes.enrol(machines, options.log);
         nodes
     }
 
@@ -106,18 +120,24 @@ impl Nodes {
         path
     }
 
+    /// Where everything of the nodes and machines lies.
+    pub fn folder(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// What everybody said.
     pub fn said(&self) -> String {
         let nodes = self.api.iter().chain(&self.gateways).map(|node| &node.process);
         nodes.chain(self.machines.iter().map(|machine| &machine.agent)).map(Process::said).collect()
     }
 
-    fn enrol(&mut self, machines: usize) {
+    fn enrol(&mut self, machines: usize, log: Option<&'static str>) {
         let (account, uses) = (ACCOUNT.to_string(), machines.max(1).to_string());
         let asked = ["enrol-token", "create", "--app-id", &account, "--uses", &uses];
         let token = self.secret_file("enrol-token", &asked);
         for number in 0..machines {
-            let machine = Machine::enrol(self.dir.path(), number, Scheme::Sha512, &token);
+            let scheme = Scheme::Sha512;
+            let machine = Machine::enrol_logging(self.dir.path(), number, scheme, &token, log);
             self.machines.push(machine);
         }
         for machine in &self.machines {

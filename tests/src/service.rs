@@ -151,7 +151,7 @@ impl Service {
 }
 
 /// Both halves of the key in a profile that a first start wrote.
-pub(crate) fn key_in(profile: &Path) -> (String, String) {
+pub fn key_in(profile: &Path) -> (String, String) {
     let profile = std::fs::read_to_string(profile).expect("the administrator's key");
     let value = |key: &str| {
         let line = profile.lines().find(|line| line.split([' ', '=']).next() == Some(key));

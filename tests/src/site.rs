@@ -160,6 +160,17 @@ impl Site {
 impl Machine {
     /// Lays a machine out, enrols it and starts its agent.
     pub(crate) fn enrol(dir: &Path, number: usize, scheme: Scheme, token: &Path) -> Self {
+        Self::enrol_logging(dir, number, scheme, token, None)
+    }
+
+    /// The same; the agent logs what this filter says.
+    pub(crate) fn enrol_logging(
+        dir: &Path,
+        number: usize,
+        scheme: Scheme,
+        token: &Path,
+        log: Option<&'static str>,
+    ) -> Self {
         let root = dir.join(format!("machine-{number}"));
         scratch_root::lay_out(&root, scheme, number);
         let instance = enrolled(&root, token);
@@ -169,6 +180,7 @@ impl Machine {
             Process::start(dir.join(format!("machine-{number}.log")), move || {
                 let mut agent = mortal(binaries::agent_with_faults());
                 agent.arg("--root").arg(&root).arg("run").env("OPENCPM_FAULT_FILE", &fault_file);
+                agent.envs(log.map(|log| ("RUST_LOG", log)));
                 agent
             })
         };
@@ -204,10 +216,17 @@ impl Machine {
 
 /// Makes the system below this root a device and returns its id.
 fn enrolled(root: &Path, token: &Path) -> String {
+    try_to_enrol(root, token).unwrap_or_else(|said| panic!("{said}"))
+}
+
+/// The same, where it may be refused: what the agent says then.
+pub fn try_to_enrol(root: &Path, token: &Path) -> Result<String, String> {
     let mut agent = Command::new(binaries::agent_with_faults());
     agent.arg("--root").arg(root).arg("enroll").arg("--token-file").arg(token);
     let output = agent.output().expect("the agent starts");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
     let said = String::from_utf8_lossy(&output.stdout);
-    said.trim().rsplit(' ').next().expect("an instance id").to_owned()
+    Ok(said.trim().rsplit(' ').next().expect("an instance id").to_owned())
 }

@@ -50,7 +50,8 @@ enum Task {
     Test,
     /// Run the published clients, unmodified, against a lab, and write docs/compatibility.md.
     Conformance {
-        /// Only this one, by its package's name; nothing is written.
+        /// Only this one, by its package's name, or `truth` for what they are told of parts that
+        /// are away; nothing is written.
         client: Option<String>,
     },
     /// Try requests that schemathesis generates from the OpenAPI document, against a lab.

@@ -67,7 +67,7 @@ fn steps(workspace: &Workspace, announce: &dyn Fn(&str)) -> Result<(), TestError
     let binaries = binaries::build(workspace, Profile::Dev)?;
     announce("the static agent");
     let agent_static = agent::build(workspace)?;
-    let checks: [Check<'_>; 6] = [
+    let checks: [Check<'_>; 7] = [
         ("fuzzing, short", &|| Ok(fuzz::run(workspace, Enough::Runs(fuzz::SHORT), &[])?)),
         ("unit, property and end-to-end tests", &|| {
             let all = ["test", "--workspace", "--exclude", "opencpm-agent", "--no-fail-fast"];
@@ -80,6 +80,9 @@ fn steps(workspace: &Workspace, announce: &dyn Fn(&str)) -> Result<(), TestError
             Ok(command::succeed(&mut tests)?)
         }),
         ("published clients, unmodified", &|| Ok(conformance::check(workspace, &binaries)?)),
+        ("published clients are told what is away", &|| {
+            Ok(conformance::truth(workspace, &binaries, &agent_faults)?)
+        }),
         ("requests generated from the OpenAPI document", &|| {
             Ok(schemathesis::check(workspace, &binaries)?)
         }),

@@ -92,9 +92,15 @@ pub fn token_mac(keys: &dyn Keys, token: &EnrolmentToken) -> [u8; 32] {
     keys.mac("enrolment token v1", &token_bytes(keys.deployment(), token))
 }
 
-/// Checks an enrolment token's row.
-pub fn check_token(keys: &dyn Keys, token: &EnrolmentToken) -> Result<(), NotAuthentic> {
-    same(&token_mac(keys, token), &token.mac, "enrolment token")
+/// Checks that a row is authentic and that of the enrolment token with this hash: what a database
+/// calls equal is said by whoever writes it.
+pub fn check_token(
+    keys: &dyn Keys,
+    hash: &[u8; 32],
+    token: &EnrolmentToken,
+) -> Result<(), NotAuthentic> {
+    let asked = EnrolmentToken { hash: *hash, ..token.clone() };
+    same(&token_mac(keys, &asked), &token.mac, "enrolment token")
 }
 
 /// The MAC of a node token's row.
@@ -106,9 +112,14 @@ pub fn node_token_mac(keys: &dyn Keys, token: &NodeToken) -> [u8; 32] {
     keys.mac("node token v1", &bytes)
 }
 
-/// Checks a node token's row.
-pub fn check_node_token(keys: &dyn Keys, token: &NodeToken) -> Result<(), NotAuthentic> {
-    same(&node_token_mac(keys, token), &token.mac, "node token")
+/// Checks that a row is authentic and that of the node token with this hash.
+pub fn check_node_token(
+    keys: &dyn Keys,
+    hash: &[u8; 32],
+    token: &NodeToken,
+) -> Result<(), NotAuthentic> {
+    let asked = NodeToken { hash: *hash, ..token.clone() };
+    same(&node_token_mac(keys, &asked), &token.mac, "node token")
 }
 
 /// The MAC of a node's row.
@@ -172,6 +183,19 @@ fn same(made: &[u8; 32], kept: &[u8; 32], what: &'static str) -> Result<(), NotA
 }
 
 impl Device {
+    /// Checks the signed part of the row, and that it is the row of this device.
+    pub fn check_is(
+        &self,
+        instance: &InstanceId,
+        authenticity: Authenticity<'_>,
+    ) -> Result<(), NotAuthentic> {
+        if self.authority.instance == *instance {
+            self.check(authenticity)
+        } else {
+            Err(NotAuthentic("device"))
+        }
+    }
+
     /// Checks the signed part of the row.
     pub fn check(&self, authenticity: Authenticity<'_>) -> Result<(), NotAuthentic> {
         authenticity.device(&self.authority, &self.signature)

@@ -111,7 +111,7 @@ async fn join(
 ) -> Result<Vec<String>, CertifyRefusal> {
     let hash = secret_hash(secret);
     let token = role.store.node_token(&hash).await?.ok_or(CertifyRefusal::Token)?;
-    check_node_token(&*role.keys, &token)?;
+    check_node_token(&*role.keys, &hash, &token)?;
     let now = role.clock.now();
     if token.uses_left == 0 || now >= token.expires {
         return Err(CertifyRefusal::Token);

@@ -74,7 +74,7 @@ pub async fn enrol(
     }
     let hash = secret_hash(secret);
     let token = role.store.enrolment_token(&hash).await?.ok_or(EnrolRefusal::Token)?;
-    check_token(&*role.keys, &token)?;
+    check_token(&*role.keys, &hash, &token)?;
     if let Some(device) = role.store.device_of_identity(&request.identity).await? {
         device.check(role.trust.now().authenticity())?;
         return enrolled_before(role, &token, &device.authority);
@@ -173,7 +173,7 @@ async fn enrolled_again(
     let query = DeviceQuery { instances: vec![instance.clone()], limit: 1, ..<_>::default() };
     let (_, page) = role.store.devices(&query).await?;
     let device = page.items.into_iter().next().ok_or(EnrolRefusal::Device)?;
-    device.check(role.trust.now().authenticity())?;
+    device.check_is(instance, role.trust.now().authenticity())?;
     if device.authority.account != account {
         return Err(EnrolRefusal::OtherAccount);
     }

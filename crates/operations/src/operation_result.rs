@@ -63,6 +63,10 @@ async fn owned(
     let owned = found.filter(|(row, _)| row.account == caller.app_id);
     let (row, jobs) = owned
         .ok_or_else(|| Refusal::new(Condition::NotFound, format!("there is no task {task}")))?;
+    // Each proves that it is of its task, so it must be this one.
+    if jobs.iter().any(|job| job.task != task) {
+        return Err(store_refusal(StoreError::Corrupt("jobs of another task")));
+    }
     if jobs.is_empty() {
         return Err(store_refusal(StoreError::Corrupt("a task without devices")));
     }

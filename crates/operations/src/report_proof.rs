@@ -115,7 +115,7 @@ fn told(role: &ApiRole, checked: Vec<Checked>) -> Vec<JobRow> {
 /// what is left would make the task look better than it is.
 pub async fn prove_task(role: &ApiRole, rows: Vec<JobRow>) -> Result<Vec<JobRow>, Refusal> {
     let mut rows = prove_successes(role, rows).await?;
-    let all = rows.len();
+    let all = different(&rows);
     for row in rows.iter_mut().filter(|row| is_success(row)) {
         if let Err(error) = check_complete(row, all) {
             disbelieve(row, error);
@@ -129,7 +129,7 @@ pub async fn verify(
     role: &ApiRole,
     rows: Vec<JobRow>,
 ) -> Result<Vec<(InstanceId, Result<(), ProofError>)>, Refusal> {
-    let all = rows.len();
+    let all = different(&rows);
     let successes: Vec<_> = rows.into_iter().filter(is_success).collect();
     let keys = identity_keys(role, successes.iter().map(key_of).collect()).await?;
     let checker = Checker::new(role);
@@ -190,9 +190,14 @@ impl Checker {
     }
 }
 
-/// An authentic row tells how many there must be; no row can be there twice.
-fn check_complete(row: &JobRow, rows: usize) -> Result<(), ProofError> {
-    if usize::try_from(row.devices) == Ok(rows) { Ok(()) } else { Err(ProofError::Incomplete) }
+/// How many jobs these are: the store is not trusted to have each but once.
+fn different(rows: &[JobRow]) -> usize {
+    rows.iter().map(|row| row.job).collect::<HashSet<_>>().len()
+}
+
+/// An authentic row tells how many there must be.
+fn check_complete(row: &JobRow, jobs: usize) -> Result<(), ProofError> {
+    if usize::try_from(row.devices) == Ok(jobs) { Ok(()) } else { Err(ProofError::Incomplete) }
 }
 
 const fn is_success(row: &JobRow) -> bool {

@@ -15,10 +15,12 @@ mod daemon;
 mod place;
 mod postgres;
 mod rabbitmq;
+mod stranger;
 
 pub use daemon::Daemon;
 pub use postgres::{Postgres, PostgresOptions};
 pub use rabbitmq::RabbitMq;
+pub use stranger::Stranger;
 
 use std::time::{Duration, Instant};
 

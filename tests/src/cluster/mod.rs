@@ -89,7 +89,7 @@ impl Cluster {
         let (plans, servers) = match shape.nodes {
             Form::Embedded => (vec![Plan::new("node-1", Role::Everything)], None),
             Form::Servers { api, gateways } => {
-                (plans(api, gateways), Some(Servers::start(&path, disk.as_ref())))
+                (plans(api, gateways), Some(Servers::start(&path, disk.as_ref(), &[])))
             }
         };
         let folder = match (&servers, &disk) {
@@ -105,6 +105,7 @@ impl Cluster {
             token: None,
             notice: Duration::ZERO,
             binary: &binaries::opencpm(),
+            log: None,
         }
         .start_all();
         let machines = enrol(&path, &nodes[0], shape.processes + shape.threads);

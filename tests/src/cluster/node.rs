@@ -75,6 +75,8 @@ pub(crate) struct Deployment<'a> {
     pub(crate) token: Option<&'a Path>,
     /// What nodes run at first.
     pub(crate) binary: &'a Path,
+    /// What they log, in the form of `RUST_LOG`; the usual unless given.
+    pub(crate) log: Option<&'static str>,
 }
 
 impl Plan {
@@ -127,10 +129,11 @@ impl Deployment<'_> {
         let clock = OwnClock::new(self.dir.join(format!("{}.clock", plan.name)));
         let log = self.dir.join(format!("{}.log", plan.name));
         let process = {
-            let (clock, program) = (clock.clone(), program(self.dir));
+            let (clock, program, filter) = (clock.clone(), program(self.dir), self.log);
             Process::start(log, move || {
                 let mut command = mortal(&program);
                 without_settings(&mut command);
+                command.envs(filter.map(|filter| ("RUST_LOG", filter)));
                 command.arg("serve").arg("--config").arg(&configuration);
                 clock.iter().for_each(|clock| clock.give(&mut command));
                 command
@@ -221,11 +224,6 @@ impl Node {
         self.process.said().matches("serving").count()
     }
 
-    /// Host and port of its API over TLS.
-    pub fn https(&self) -> String {
-        format!("localhost:{}", self.ports[0])
-    }
-
     /// Where it listens for clients, plain HTTP, for agents, and for who asks how it is, without
     /// the links: who comes there notices at once that it is gone.
     pub fn listeners(&self) -> [String; 3] {
@@ -241,6 +239,11 @@ impl Node {
     /// The address of its API over plain HTTP.
     pub fn url(&self) -> String {
         format!("http://{}", self.authority())
+    }
+
+    /// The address of its API over TLS, by the name that an API node of several has.
+    pub fn https(&self) -> String {
+        format!("https://localhost:{}", self.ports[0])
     }
 
     /// A client of it with this key.

@@ -20,11 +20,14 @@ pub struct Servers {
 pub const DATABASE: &str = "opencpm";
 
 impl Servers {
-    /// Starts both; the database's files are on this disk, where there is one.
-    pub(crate) fn start(secrets: &Path, disk: Option<&Disk>) -> Self {
+    /// Starts both; the database's files are on this disk, where there is one, and it is told this
+    /// besides what every test's is told.
+    pub(crate) fn start(secrets: &Path, disk: Option<&Disk>, more: &[(&str, &str)]) -> Self {
         // Nobody cuts the power. A small log lets a small disk be enough.
         let settings = [("fsync", "off"), ("max_wal_size", "64MB"), ("min_wal_size", "32MB")];
-        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let settings = settings.iter().chain(more);
+        let settings =
+            settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let data = disk.map(|disk| disk.path().join("postgres"));
         data.iter().for_each(|data| std::fs::create_dir(data).expect("our own folder"));
         let (postgres, rabbit) = std::thread::scope(|scope| {

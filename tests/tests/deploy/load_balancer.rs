@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use opencpm_tests::haproxy::{Addresses, Haproxy, Server, Servers};
-use opencpm_tests::{Scheme, Service, Site, binaries, eventually, without_settings};
+use opencpm_tests::{Marker, Scheme, Service, Site, binaries, eventually, without_settings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -75,7 +75,7 @@ fn machines_and_clients_get_through_and_the_proxy_logs_no_query() {
     assert_eq!(front.ask(&reset, "Through!1\n"), Some(0));
     assert!(front.site.machines[0].has("Through!1"));
 
-    let fields = [("instanceIds.0", &*instance), ("passwd", "InTheUrl!1")];
+    let fields = [("instanceIds.0", &*instance), ("passwd", Marker::PASSWORD)];
     let query = front.site.client.signed_form("GET", "ResetDevicePasswd", &fields, "4711");
     let host = front.site.service.http().trim_start_matches("http://").to_owned();
     let ca = front.site.service.folder().join("ca.pem");
@@ -83,12 +83,14 @@ fn machines_and_clients_get_through_and_the_proxy_logs_no_query() {
     let answer = over_tls(&front.at.api, &ca, &head);
     assert!(answer.contains("\"taskId\""), "{answer}");
     front.site.eventually("the second password", Site::LONGEST, |site| {
-        site.machines[0].has("InTheUrl!1").then_some(())
+        site.machines[0].has(Marker::PASSWORD).then_some(())
     });
 
     front.proxy.says(" api api/api-1 ");
     let log = front.proxy.log();
-    for marker in ["passwd", "InTheUrl", "index.php", "?"] {
+    let marker = Marker::new(Marker::PASSWORD);
+    assert_eq!(marker.forms_in(log.as_bytes()), [""; 0], "{log}");
+    for marker in ["passwd", "index.php", "?"] {
         assert!(!log.contains(marker), "{marker}: {log}");
     }
     assert_eq!(front.other.connections(), before, "it was not ready all the while");

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use opencpm_tests::cluster::Node;
 use opencpm_tests::haproxy::{Addresses, Haproxy, Server, Servers};
-use opencpm_tests::{Client, Nodes, binaries, eventually};
+use opencpm_tests::{Client, Nodes, NodesOptions, binaries, eventually};
 use serde_json::Value;
 
 /// Each has machines of its own.
@@ -31,7 +31,8 @@ struct Story {
 fn nodes_are_replaced_one_by_one_and_no_request_fails() {
     let now = binaries::opencpm();
     let before = std::env::var_os("OPENCPM_BEFORE").map_or_else(|| now.clone(), PathBuf::from);
-    let mut nodes = Nodes::start_version(&before, 2 * CLIENTS);
+    let options = NodesOptions { binary: Some(&before), ..NodesOptions::default() };
+    let mut nodes = Nodes::start_with(2 * CLIENTS, options);
     let at = Addresses::take();
     let mut proxy = in_front_of(&nodes, &at);
     nodes.upgrade(&now);

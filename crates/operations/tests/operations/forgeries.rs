@@ -139,6 +139,31 @@ async fn a_failed_device_cannot_be_taken_out_of_its_task() {
     assert_eq!(refused.condition, Condition::StoreUnavailable);
 }
 
+/// Whoever writes the database can take its constraints away, too.
+#[tokio::test]
+async fn a_success_told_twice_does_not_stand_for_a_failure() {
+    let world = World::new().await;
+    let [good, bad] = world.machines().await;
+    let task = world.reset(&[&good.instance, &bad.instance]).await.unwrap();
+    good.obey(&world, &[]).await;
+    let frame = world.job_for(&bad).await;
+    bad.report(&world, &bad.failure(&frame, Reason::DiskFull)).await;
+    let mut intruder = world.intruder.acquire().await.unwrap();
+    for change in [
+        "CREATE TABLE loose AS SELECT * FROM job WHERE status = 1",
+        "INSERT INTO loose SELECT * FROM loose",
+        "ALTER TABLE job RENAME TO former",
+        "ALTER TABLE loose RENAME TO job",
+    ] {
+        sqlx::query(change).execute(&mut *intruder).await.unwrap();
+    }
+    let result = world.result(task).await;
+    assert_eq!((result.jobs.len(), result.status.number()), (2, 2));
+    let verification = verify_task(&world.api, &world.caller, task).await.unwrap();
+    let verdicts: Vec<_> = verification.successes.into_iter().map(|(_, verdict)| verdict).collect();
+    assert_eq!(verdicts, [Err(ProofError::Incomplete), Err(ProofError::Incomplete)]);
+}
+
 #[tokio::test]
 async fn advice_on_a_success_can_be_neither_hidden_nor_invented() {
     let world = World::new().await;

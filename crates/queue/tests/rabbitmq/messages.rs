@@ -3,9 +3,10 @@
 use lapin::BasicProperties;
 use lapin::types::AMQPValue;
 use opencpm_operations::port::Queue;
+use opencpm_servers::Stranger;
 
 use crate::contract::{gateway, jobs, ready, take};
-use crate::world::{Stranger, queue, shared};
+use crate::world::{queue, shared};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_holds_the_ids_of_its_jobs_and_nothing_else() {

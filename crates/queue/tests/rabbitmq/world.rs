@@ -1,8 +1,5 @@
 use std::sync::Arc;
 
-use lapin::options::{BasicGetOptions, QueueBindOptions, QueueDeclareOptions};
-use lapin::types::FieldTable;
-use lapin::{Channel, Connection, ConnectionProperties};
 use opencpm_domain::DeploymentId;
 use opencpm_queue::{RabbitMqOptions, RabbitMqQueue};
 use opencpm_servers::RabbitMq;
@@ -38,51 +35,4 @@ pub(crate) fn deployment() -> DeploymentId {
 pub(crate) async fn queue(broker: &RabbitMq) -> (RabbitMqQueue, DeploymentId) {
     let deployment = deployment();
     (RabbitMqQueue::connect(options(broker), deployment).await, deployment)
-}
-
-/// Somebody else at the broker: an operator who looks, or an attacker who writes.
-pub(crate) struct Stranger {
-    pub(crate) channel: Channel,
-    _connection: Connection,
-}
-
-impl Stranger {
-    pub(crate) async fn at(broker: &RabbitMq) -> Self {
-        let login = format!("{}:{}@", broker.user(), broker.password());
-        let url = broker.url().replace(&format!("{}@", broker.user()), &login);
-        let connection = Connection::connect(&url, ConnectionProperties::default()).await.unwrap();
-        let channel = connection.create_channel().await.unwrap();
-        Self { channel, _connection: connection }
-    }
-
-    /// Publishes as if a node did.
-    pub(crate) async fn publish(&self, deployment: DeploymentId, key: &str, message: &[u8]) {
-        let exchange = format!("opencpm.{deployment}.jobs");
-        let (options, properties) = Default::default();
-        let published =
-            self.channel.basic_publish(exchange.into(), key.into(), options, message, properties);
-        published.await.unwrap().await.unwrap();
-    }
-
-    /// Listens to what one gateway is told; returns the name of a queue.
-    pub(crate) async fn listen(&self, deployment: DeploymentId, key: &str) -> String {
-        let options = QueueDeclareOptions { exclusive: true, ..Default::default() };
-        let declared = self.channel.queue_declare("".into(), options, FieldTable::default()).await;
-        let queue = declared.unwrap().name().clone();
-        let exchange = format!("opencpm.{deployment}.jobs").into();
-        let (options, none) = (QueueBindOptions::default(), FieldTable::default());
-        let name = queue.to_string();
-        self.channel.queue_bind(queue, exchange, key.into(), options, none).await.unwrap();
-        name
-    }
-
-    /// The next message of a queue, as soon as there is one.
-    pub(crate) async fn get(&self, queue: &str) -> lapin::message::Delivery {
-        loop {
-            let options = BasicGetOptions { no_ack: true };
-            if let Some(message) = self.channel.basic_get(queue.into(), options).await.unwrap() {
-                return message.delivery;
-            }
-        }
-    }
 }
