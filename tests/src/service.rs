@@ -1,5 +1,6 @@
 //! A service of its own, `opencpm serve`, for machines that are not a lab's.
 
+use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,9 @@ pub(crate) const ACCOUNT: u64 = 1_251_000_001;
 
 /// Where the service keeps everything, below the directory of the test.
 const FOLDER: &str = "service";
+
+/// Its configuration, in the directory of the test.
+const CONFIGURATION: &str = "opencpm.toml";
 
 /// A running service; it ends with the test.
 pub struct Service {
@@ -71,7 +75,7 @@ impl Service {
         let dir = tempfile::Builder::new().prefix("service").tempdir().expect("a directory");
         let [https, http, agents, metrics] = [(); 4].map(|()| free_port());
         let told = told.map_or_else(|| format!("{name}:{agents}"), str::to_owned);
-        let configuration = dir.path().join("opencpm.toml");
+        let configuration = dir.path().join(CONFIGURATION);
         let text = format!(
             "dir = {:?}\n[api]\nlisten = \"127.0.0.1:{https}\"\nhttp = \"127.0.0.1:{http}\"\n\
              names = [\"{name}\"]\njob_deadline = {}\n[agents]\nlisten = \"127.0.0.1:{agents}\"\n\
@@ -132,6 +136,20 @@ impl Service {
     /// An enrolment token for so many machines, made by the command that administrators use.
     pub fn enrolment_token(&self, machines: usize) -> String {
         enrolment_token(&self.http, &self.profile(), machines)
+    }
+
+    /// Adds to its configuration, which is read at its next start.
+    pub fn configure(&self, more: &str) {
+        let file = OpenOptions::new().append(true).open(self.dir.path().join(CONFIGURATION));
+        file.and_then(|mut file| file.write_all(more.as_bytes())).expect("its configuration");
+    }
+
+    /// `opencpm` with these arguments and its configuration.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binaries::opencpm());
+        without_settings(&mut command);
+        command.args(arguments).arg("--config").arg(self.dir.path().join(CONFIGURATION));
+        command
     }
 
     /// What the service said.

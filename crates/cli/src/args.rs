@@ -33,6 +33,11 @@ pub(crate) enum Command {
     Serve(command::serve::Serve),
     /// Bring the schema of a PostgreSQL database up to date
     Migrate(command::migrate::Migrate),
+    /// Move from the SQLite database to PostgreSQL, and back
+    Store {
+        #[command(subcommand)]
+        what: command::store::Store,
+    },
     /// Bring up a whole deployment with real agents on scratch roots, to try out
     Lab(command::lab::Lab),
     /// Set root's password on machines

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod account;
+mod confirmed;
 pub(crate) mod device;
 pub(crate) mod enrol_token;
 pub(crate) mod key;
@@ -15,6 +16,7 @@ mod progress;
 pub(crate) mod reset_password;
 pub(crate) mod secret_out;
 pub(crate) mod serve;
+pub(crate) mod store;
 pub(crate) mod task;
 
 use std::future::Future;
@@ -100,6 +102,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, CommandError> {
     match command {
         Command::Serve(serve) => serve.run(),
         Command::Migrate(migrate) => migrate.run(),
+        Command::Store { what } => what.run(),
         Command::Lab(lab) => lab.run(),
         Command::ResetPassword(reset) => asker.run(|client, json| reset.run(client, json)),
         Command::Task { what } => asker.run(|client, json| what.run(client, json)),

@@ -1,6 +1,7 @@
 //! `opencpm`: the server and the operators' commands.
 //!
-//! `serve` and `lab` put the parts together; every other command is a client of the public API.
+//! `serve` and `lab` put the parts together, `migrate` and `store` work on the database itself; every
+//! other command is a client of the public API.
 
 #![deny(unsafe_code)]
 

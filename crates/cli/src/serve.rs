@@ -24,13 +24,13 @@ use opencpm_operations::first_start::FirstStartError;
 use opencpm_operations::port::{KeysError, StoreError};
 use opencpm_operations::role::TrustError;
 use opencpm_queue::RabbitMqOptionsError;
-use opencpm_store::OptionsError;
+use opencpm_store::{CopyError, OptionsError};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Config, Role};
 
-pub(crate) use database::Schema;
+pub(crate) use database::{Copy, Schema, reopen};
 pub(crate) use deployment::{ADMIN, CA};
 pub(crate) use server::Server;
 pub(crate) use sockets::Addresses;
@@ -47,6 +47,12 @@ pub(crate) enum ServeError {
     /// The database does not do its work.
     #[error("the database does not do its work")]
     Store(#[source] StoreError),
+    /// The way from one database to the other.
+    #[error(transparent)]
+    Copy(#[from] CopyError),
+    /// There is no other database.
+    #[error("store.url names no PostgreSQL database to copy to")]
+    NoTarget,
     /// The database's address.
     #[error("store.url cannot be used")]
     StoreUrl(#[source] OptionsError),

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod column;
+mod copy;
 mod engine;
 mod postgres;
 mod row;
@@ -16,5 +17,6 @@ mod sqlite;
 mod statement;
 mod statements;
 
+pub use copy::{CopiedTable, CopyError, StoreCopy};
 pub use postgres::{Migration, OptionsError, PostgresOptions, PostgresStore, SchemaError};
 pub use sqlite::{OpenError, SqliteStore};

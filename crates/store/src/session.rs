@@ -218,7 +218,7 @@ fn postgres(statement: &Statement) -> Query<'_, Postgres, PgArguments> {
 
 /// PostgreSQL has no character U+0000: whoever sends one must not make it refuse the statement for
 /// all. It is replaced.
-fn text_without_nul(text: &str) -> Cow<'_, str> {
+pub(crate) fn text_without_nul(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
 }
 

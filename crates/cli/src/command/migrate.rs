@@ -1,12 +1,11 @@
 //! `opencpm migrate`: brings the schema of a PostgreSQL database up to date, once somebody has seen
 //! what is going to be done. An SQLite file is brought up to date when the service starts.
 
-use std::io::{BufRead, IsTerminal, stdin};
-
 use clap::Args;
 use tokio::runtime::Builder;
 
 use super::CommandError;
+use super::confirmed::is_confirmed;
 use crate::config::{Config, Flags};
 use crate::exit::Exit;
 use crate::{output, serve};
@@ -48,15 +47,4 @@ impl Migrate {
         output::line("the schema is up to date");
         Ok(Exit::DONE)
     }
-}
-
-/// Whether somebody at the terminal says yes.
-fn is_confirmed() -> bool {
-    if !stdin().is_terminal() {
-        output::hint("no terminal to ask at: run it with --yes");
-        return false;
-    }
-    output::hint("type yes to go on:");
-    let mut answer = String::new();
-    stdin().lock().read_line(&mut answer).is_ok() && answer.trim() == "yes"
 }

@@ -1,6 +1,8 @@
 //! The store that the configuration asks for, and where all nodes keep what keys used of their
 //! quotas.
 
+use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +10,9 @@ use opencpm_domain::Span;
 use opencpm_operations::lease;
 use opencpm_operations::port::{Clock, QuotaLedger, Store, StoreError};
 use opencpm_operations::quotas::InMemoryLedger;
-use opencpm_store::{Migration, PostgresOptions, PostgresStore, SchemaError, SqliteStore};
+use opencpm_store::{
+    CopiedTable, Migration, PostgresOptions, PostgresStore, SchemaError, SqliteStore, StoreCopy,
+};
 use tokio::time::sleep;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::{Error as PemError, PemObject};
@@ -132,6 +136,49 @@ impl Schema {
     pub(crate) async fn migrate(&self) -> Result<(), ServeError> {
         PostgresStore::migrate(&self.0).await.map_err(ServeError::Store)
     }
+}
+
+/// The way from the file in the folder to the configured PostgreSQL database. Nobody else opens the
+/// file while it is there.
+pub(crate) struct Copy {
+    copy: StoreCopy,
+    from: PathBuf,
+    to: String,
+}
+
+impl Copy {
+    /// Looks at both and changes neither.
+    pub(crate) async fn prepare(config: &Config) -> Result<Self, ServeError> {
+        let url = config.store.url.as_ref().ok_or(ServeError::NoTarget)?;
+        let options = options(&config.store, url)?;
+        let (from, to) = (config.dir.join(DATABASE), options.place());
+        Ok(Self { copy: StoreCopy::prepare(&from, options).await?, from, to })
+    }
+
+    /// The tables, and how many rows each has.
+    pub(crate) async fn tables(&mut self) -> Result<Vec<(String, u64)>, ServeError> {
+        Ok(self.copy.tables().await?)
+    }
+
+    /// Does it.
+    pub(crate) async fn run(self) -> Result<Vec<CopiedTable>, ServeError> {
+        Ok(self.copy.run().await?)
+    }
+}
+
+/// From where to where.
+impl fmt::Display for Copy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let schema = if self.copy.makes_schema() { ", which gets its schema" } else { "" };
+        write!(f, "  from  {}\n  to    {}{schema}", self.from.display(), self.to)
+    }
+}
+
+/// Takes up again a file that was copied; false where it was not.
+pub(crate) async fn reopen(config: &Config) -> Result<bool, ServeError> {
+    let path = config.dir.join(DATABASE);
+    let reopened = SqliteStore::reopen(&path).await;
+    reopened.map_err(|error| ServeError::Database(path, error))
 }
 
 /// How to reach a PostgreSQL database.

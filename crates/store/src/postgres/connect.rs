@@ -22,7 +22,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 /// acceptance does. Temporary tables hold sealed bytes, in memory as far as it goes. Notices, such
 /// as that a temporary table is there already, are nobody's news. A server that answers before a
 /// commit is on disk does not do so here; one that also waits for a replica is left alone.
-const SETTINGS: &str = "SET statement_timeout = '30s'; SET lock_timeout = '2s';
+pub(crate) const SETTINGS: &str = "SET statement_timeout = '30s'; SET lock_timeout = '2s';
     SET idle_in_transaction_session_timeout = '4s'; SET temp_buffers = '64MB';
     SET client_min_messages = 'warning';
     SELECT set_config('synchronous_commit', 'on', false)
@@ -82,9 +82,9 @@ pub(super) async fn pool(
 }
 
 /// Fails unless this version can work with the schema: its own, or a newer one that says so.
-pub(super) async fn check_schema(pool: &PgPool) -> Result<(), StoreError> {
+pub(crate) async fn check_schema(connection: &mut PgConnection) -> Result<(), StoreError> {
     let known = latest();
-    let Some((found, lowest)) = schema(pool).await? else {
+    let Some((found, lowest)) = schema(connection).await? else {
         return Err(StoreError::Unavailable(Box::new(SchemaError::Absent)));
     };
     if found < known {
@@ -95,9 +95,8 @@ pub(super) async fn check_schema(pool: &PgPool) -> Result<(), StoreError> {
 }
 
 /// The newest migration that was applied, and the lowest version that may run beside it.
-async fn schema(pool: &PgPool) -> Result<Option<(i64, i64)>, StoreError> {
-    let mut connection = pool.acquire().await.map_err(store_error)?;
-    if !is_made(&mut connection).await? {
+async fn schema(connection: &mut PgConnection) -> Result<Option<(i64, i64)>, StoreError> {
+    if !is_made(connection).await? {
         return Ok(None);
     }
     let versions = "SELECT (SELECT max(version) FROM _sqlx_migrations WHERE success),

@@ -1,6 +1,6 @@
 //! The engine for several nodes: a PostgreSQL database that they share.
 
-mod connect;
+pub(crate) mod connect;
 mod options;
 mod pulse;
 mod quota;
@@ -57,7 +57,9 @@ impl PostgresStore {
     /// [`StoreError::Unavailable`] where the server cannot be reached.
     pub async fn connect(options: &PostgresOptions) -> Result<Self, StoreError> {
         let pool = connect::pool(options, options.connections).await?;
-        connect::check_schema(&pool).await?;
+        let mut connection = pool.acquire().await.map_err(store_error)?;
+        connect::check_schema(&mut connection).await?;
+        drop(connection);
         let reserve = connect::pool(options, RESERVE).await?;
         let pulse = Pulse::start(options.connect());
         Ok(Self { pool, reserve, pulse, meter: Arc::default() })

@@ -89,7 +89,17 @@ impl PostgresOptions {
         self
     }
 
-    pub(super) fn connect(&self) -> PgConnectOptions {
+    /// Which database it is: host (or folder of the socket), port and name.
+    pub fn place(&self) -> String {
+        let options = &self.connect.0;
+        let socket = options.get_socket().map(|folder| folder.to_string_lossy());
+        let host = socket.unwrap_or_else(|| options.get_host().into());
+        // As the server understands an address without a name.
+        let name = options.get_database().unwrap_or_else(|| options.get_username());
+        format!("{host}:{}/{name}", options.get_port())
+    }
+
+    pub(crate) fn connect(&self) -> PgConnectOptions {
         self.connect.0.clone()
     }
 }

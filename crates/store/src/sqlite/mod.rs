@@ -1,6 +1,7 @@
 //! The embedded engine: one SQLite file, open in one process.
 
-mod open;
+pub(crate) mod moved;
+pub(crate) mod open;
 mod scrub;
 mod writer;
 
@@ -12,6 +13,7 @@ use futures_util::future::BoxFuture;
 use opencpm_domain::Timestamp;
 use opencpm_operations::port::{Clock, StoreError};
 use opencpm_operations::row::DeviceQuery;
+use sqlx::Connection;
 use sqlx::sqlite::SqlitePool;
 
 use crate::engine::{Engine, Outcome, When};
@@ -37,8 +39,8 @@ impl SqliteStore {
     /// here.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] with an [`OpenError`] when another process has the file open
-    /// or it cannot be made; [`StoreError::Corrupt`] when it is no database of ours;
+    /// [`StoreError::Unavailable`] with an [`OpenError`] when another process has the file open,
+    /// it cannot be made, or it was copied to another database; [`StoreError::Corrupt`] when it is no database of ours;
     /// [`StoreError::Newer`] when a newer version made it.
     pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let opened = open::open(path).await?;
@@ -56,6 +58,20 @@ impl SqliteStore {
                 Err(error)
             }
         }
+    }
+
+    /// Takes up again a file that was copied to another database; false where it was not. What has
+    /// happened there since is not known here.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and [`OpenError::Absent`], [`OpenError::Older`].
+    pub async fn reopen(path: &Path) -> Result<bool, StoreError> {
+        let (lock, mut connection) = open::open_as_it_is(path).await?;
+        let was_moved = moved::target(&mut connection).await?.is_some();
+        moved::unmark(&mut connection).await?;
+        connection.close().await.map_err(store_error)?;
+        drop(lock);
+        Ok(was_moved)
     }
 
     /// The lock is ours, so whoever held a lease is gone.

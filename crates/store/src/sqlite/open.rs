@@ -1,5 +1,6 @@
 //! Opening the file: rights, the lock against a second process, settings, migrations.
 
+use std::cmp::Ordering;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -14,6 +15,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Row, SqliteConnection};
 
+use super::moved;
 use crate::session::store_error;
 
 /// Why a store could not be opened, as the source of [`StoreError::Unavailable`].
@@ -31,6 +33,26 @@ pub enum OpenError {
     /// The file cannot be made or given its rights.
     #[error("cannot make {} readable and writable by its owner only", .0.display())]
     File(PathBuf, #[source] io::Error),
+    /// Everything was copied to another database, which has gone on since.
+    #[error(
+        "it was copied to {0} and is the past since then: set store.url to serve from there, or \
+         take it up again with opencpm store reopen, without what happened there"
+    )]
+    Moved(String),
+    /// Nothing to copy.
+    #[error("there is no database at {}", .0.display())]
+    Absent(PathBuf),
+    /// Made by an older version, and not to be changed now.
+    #[error(
+        "it has schema {found}, this version needs {needed}: start the service of this version on \
+         it once"
+    )]
+    Older {
+        /// The schema in the file.
+        found: i64,
+        /// The schema that this version knows.
+        needed: i64,
+    },
 }
 
 /// What a store needs of its file.
@@ -45,14 +67,16 @@ pub(super) struct Opened {
 
 /// Makes the directory and the file where they are absent, readable by the owner only.
 pub(super) async fn open(path: &Path) -> Result<Opened, StoreError> {
-    let unavailable = |error: OpenError| StoreError::Unavailable(Box::new(error));
     private_directory(path).map_err(unavailable)?;
     let lock = Arc::new(lock(path).map_err(unavailable)?);
     private_file(path).map_err(unavailable)?;
     let writers = SqlitePoolOptions::new().max_connections(1);
     let writers = writers.connect_with(writer_options(path)).await.map_err(store_error)?;
     migrate(&writers).await?;
-    let writer = writers.acquire().await.map_err(store_error)?.detach();
+    let mut writer = writers.acquire().await.map_err(store_error)?.detach();
+    if let Some(target) = moved::target(&mut writer).await? {
+        return Err(unavailable(OpenError::Moved(target)));
+    }
     let readers = SqlitePoolOptions::new()
         .max_connections(READERS)
         .acquire_timeout(Duration::from_secs(5))
@@ -62,6 +86,27 @@ pub(super) async fn open(path: &Path) -> Result<Opened, StoreError> {
         .await
         .map_err(store_error)?;
     Ok(Opened { lock, writer, readers })
+}
+
+/// The file as it is, in nobody else's hands while the lock is held: nothing is made, its schema
+/// must be this version's, and it may have been copied before.
+pub(crate) async fn open_as_it_is(path: &Path) -> Result<(File, SqliteConnection), StoreError> {
+    if !path.exists() {
+        return Err(unavailable(OpenError::Absent(path.into())));
+    }
+    let lock = lock(path).map_err(unavailable)?;
+    let mut connection = writer_options(path).connect().await.map_err(store_error)?;
+    refuse_foreign(&mut connection).await?;
+    let found = number(&mut connection, VERSION).await?;
+    match found.cmp(&known()) {
+        Ordering::Less => Err(unavailable(OpenError::Older { found, needed: known() })),
+        Ordering::Greater => Err(StoreError::Newer { found, known: known() }),
+        Ordering::Equal => Ok((lock, connection)),
+    }
+}
+
+fn unavailable(error: OpenError) -> StoreError {
+    StoreError::Unavailable(Box::new(error))
 }
 
 const READERS: u32 = 4;
@@ -132,11 +177,15 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-async fn migrate(database: &SqlitePool) -> Result<(), StoreError> {
-    refuse_foreign(database).await?;
-    match MIGRATIONS.run(database).await {
+async fn migrate(writers: &SqlitePool) -> Result<(), StoreError> {
+    refuse_foreign(&mut *writers.acquire().await.map_err(store_error)?).await?;
+    match MIGRATIONS.run(writers).await {
         Ok(()) => Ok(()),
-        Err(MigrateError::VersionMissing(_)) => Err(newer(database).await?),
+        Err(MigrateError::VersionMissing(_)) => {
+            let mut connection = writers.acquire().await.map_err(store_error)?;
+            let found = number(&mut connection, VERSION).await?;
+            Err(StoreError::Newer { found, known: known() })
+        }
         Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
             Err(store_error(error))
         }
@@ -148,7 +197,7 @@ async fn migrate(database: &SqlitePool) -> Result<(), StoreError> {
 }
 
 /// A database with tables that is not ours is left alone.
-async fn refuse_foreign(database: &SqlitePool) -> Result<(), StoreError> {
+async fn refuse_foreign(database: &mut SqliteConnection) -> Result<(), StoreError> {
     let tables = number(database, "SELECT count(*) FROM sqlite_schema").await?;
     let application = number(database, "PRAGMA application_id").await?;
     // Only the bookkeeping table of the migrations: the first start was interrupted.
@@ -166,13 +215,15 @@ async fn refuse_foreign(database: &SqlitePool) -> Result<(), StoreError> {
     }
 }
 
-async fn newer(database: &SqlitePool) -> Result<StoreError, StoreError> {
-    let found = number(database, "SELECT max(version) FROM _sqlx_migrations").await?;
-    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
-    Ok(StoreError::Newer { found, known })
+/// The newest migration that was applied.
+const VERSION: &str = "SELECT coalesce(max(version), 0) FROM _sqlx_migrations";
+
+/// The newest migration that this version knows.
+fn known() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default()
 }
 
-async fn number(database: &SqlitePool, sql: &'static str) -> Result<i64, StoreError> {
+async fn number(database: &mut SqliteConnection, sql: &'static str) -> Result<i64, StoreError> {
     let row = sqlx::query(sql).fetch_one(database).await.map_err(store_error)?;
     row.try_get(0).map_err(store_error)
 }

@@ -50,13 +50,15 @@ pub(crate) async fn end(
     Ok(Outcome::Keep(()))
 }
 
+/// Ends every lease that is valid at this time.
+pub(crate) const END_ALL: &str = "UPDATE gateway SET until = $1 WHERE until > $1";
+
 /// Ends every lease.
 pub(crate) async fn end_all(
     session: &mut Session,
     now: Timestamp,
 ) -> Result<Outcome<()>, StoreError> {
-    let update = query("UPDATE gateway SET until = $1 WHERE until > $1");
-    session.run(update.bind(time(now))).await?;
+    session.run(query(END_ALL).bind(time(now))).await?;
     Ok(Outcome::Keep(()))
 }
 

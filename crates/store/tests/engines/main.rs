@@ -1,7 +1,10 @@
-//! The store's contract, kept by both engines, and what each does besides.
+//! The store's contract, kept by both engines, what each does besides, and the way from one to the
+//! other.
 
 #[cfg(test)]
 mod contract;
+#[cfg(test)]
+mod copy;
 #[cfg(test)]
 mod postgres;
 #[cfg(test)]

@@ -9,7 +9,7 @@ mod proxy;
 mod quotas;
 mod schemas;
 mod tls;
-mod world;
+pub(crate) mod world;
 
 use crate::contract;
 

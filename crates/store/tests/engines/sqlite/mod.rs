@@ -3,7 +3,7 @@
 mod files;
 mod plans;
 mod upgrades;
-mod world;
+pub(crate) mod world;
 
 use crate::contract;
 

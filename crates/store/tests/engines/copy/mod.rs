@@ -1,0 +1,6 @@
+//! From an SQLite file to a PostgreSQL database.
+
+mod cuts;
+mod moving;
+mod refusals;
+mod world;
