@@ -210,7 +210,7 @@ impl Truth {
         let order = json!({
             "call": client.dialect.action(Ability::Reset),
             "with": client.dialect.reset(&[device], &password),
-            "way": way.told(&node.url(), &format!("https://{}", node.https()), &ca),
+            "way": way.told(&node.url(), &node.https(), &ca),
             "key": { "id": key.0, "secret": key.1, "token": Value::Null },
         });
         session.order(&order).map(|answer| client.dialect.task_id(&answer))
