@@ -312,6 +312,27 @@ async fn devices_that_connect_together_share_the_stores_calls() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_device_whose_row_cannot_be_read_keeps_nobody_else_out() {
+    let world = World::start().await;
+    let spoilt = Device::enrolled(200, &world.fake);
+    world.fake.set(|store| store.spoilt.extend([spoilt.instance.clone()]));
+    let mut agents = JoinSet::new();
+    for number in 0..50 {
+        let device = Device::enrolled(number, &world.fake);
+        let (pipe, fake) = (world.dial(16), std::sync::Arc::clone(&world.fake));
+        agents.spawn(async move { Agent::connect(pipe, &device, &fake).await });
+    }
+    let mut agent = Agent::open(world.dial(16), &world.fake);
+    let challenge = agent.challenge().await;
+    let hello = spoilt.hello(challenge.nonce, world.fake.deployment);
+    agent.say(AgentEvent::Hello(Box::new(hello))).await;
+    assert_eq!(agent.farewell().await, Some(Farewell::Unavailable));
+    assert_eq!(agents.join_all().await.len(), 50);
+    assert_eq!(world.gateway.connected(), 50);
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_unfinished_handshake_is_closed_after_ten_seconds_and_makes_room() {
     let handshakes = std::num::NonZeroUsize::MIN;
     let world = World::with(Config { handshakes, ..Config::default() }).await;

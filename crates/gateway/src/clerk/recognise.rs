@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use opencpm_domain::InstanceId;
+use opencpm_operations::port::StoreError;
 use opencpm_protocol::message::Farewell;
 
 use super::Batches;
@@ -15,11 +16,20 @@ pub(crate) async fn run(
     mut batches: Batches<Claim>,
 ) {
     while let Some(batch) = batches.next().await {
-        recognise(&term, &*operations, batch).await;
+        let mut parts = vec![batch];
+        while let Some(claims) = parts.pop() {
+            parts.extend(recognise(&term, &*operations, claims).await);
+        }
     }
 }
 
-async fn recognise(term: &Term, operations: &dyn Operations, claims: Vec<Claim>) {
+/// Answers the claims. Where one of the rows cannot be read, halves are given back, to be looked up
+/// apart: that is one device's trouble.
+async fn recognise(
+    term: &Term,
+    operations: &dyn Operations,
+    mut claims: Vec<Claim>,
+) -> Vec<Vec<Claim>> {
     let mut instances: Vec<_> = claims.iter().map(|claim| claim.instance.clone()).collect();
     instances.sort_unstable();
     instances.dedup();
@@ -33,12 +43,17 @@ async fn recognise(term: &Term, operations: &dyn Operations, claims: Vec<Claim>)
                 });
             }
         }
+        Err(StoreError::Corrupt(_)) if claims.len() > 1 => {
+            let half = claims.split_off(claims.len() / 2);
+            return vec![half, claims];
+        }
         Err(error) => {
             term.refused("hellos", &error);
             let lines = claims.iter().map(|claim| &claim.line);
             lines.for_each(|line: &Line| line.tell(Command::Dismiss(Farewell::Unavailable)));
         }
     }
+    Vec::new()
 }
 
 fn stranger(instance: &InstanceId) -> Command {

@@ -59,6 +59,8 @@ pub struct Store {
     pub enrolled: Vec<InstanceId>,
     /// Every call that takes many values: its name, and how many values came.
     pub calls: Vec<(&'static str, usize)>,
+    /// Whose rows cannot be read.
+    pub spoilt: HashSet<InstanceId>,
     /// Nothing can be written or read.
     pub down: bool,
     /// No lease is given or renewed.
@@ -209,13 +211,16 @@ impl Operations for Fake {
         // Others run while the store works.
         tokio::task::yield_now().await;
         self.write(("recognise", instances.len()), None, |store| {
+            if instances.iter().any(|instance| store.spoilt.contains(instance)) {
+                return Err(StoreError::Corrupt("a key"));
+            }
             let candidate = |instance: InstanceId| {
                 let recognised = store.devices.get(&instance)?.clone();
                 let account = AppId::new(7).unwrap();
                 Some((instance, Ok(Candidate { recognised, account })))
             };
-            instances.into_iter().filter_map(candidate).collect()
-        })
+            Ok(instances.into_iter().filter_map(candidate).collect())
+        })?
     }
 
     async fn bind(
