@@ -42,7 +42,7 @@ pub trait Operations: Send + Sync + 'static {
     ) -> Result<HashMap<InstanceId, Result<Candidate, Farewell>>, StoreError>;
 
     /// Binds devices to this gateway. Those that are absent from the answer are not recognised
-    /// any more.
+    /// any more, or are connected elsewhere by a later hello.
     async fn bind(
         &self,
         gateway: GatewayId,

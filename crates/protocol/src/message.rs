@@ -233,6 +233,15 @@ pub struct Hello {
     pub since_boot: Option<u64>,
 }
 
+impl Hello {
+    /// Whether the machine made this one before the other, in the same boot. False where it does
+    /// not tell.
+    pub fn is_older_than(&self, other: &Self) -> bool {
+        let since_boot = self.since_boot.zip(other.since_boot);
+        self.boot == other.boot && since_boot.is_some_and(|(this, that)| this < that)
+    }
+}
+
 impl Signable for Hello {
     const CONTEXT: &'static str = "opencpm hello v1";
 }

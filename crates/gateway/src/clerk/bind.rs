@@ -60,11 +60,17 @@ fn seat(term: &Arc<Term>, line: Line, Bound { instance, epoch, welcome }: Bound)
     let _ = term.arrivals.send(instance);
 }
 
-/// Of several connections of one device, the one that came last.
+/// Of several connections of one device, the one that it made last; where it does not tell, the
+/// one that came last.
 fn newest(batch: Vec<BindRequest>) -> HashMap<InstanceId, BindRequest> {
     let mut newest: HashMap<InstanceId, BindRequest> = HashMap::new();
     for request in batch {
-        if let Some(older) = newest.insert(request.arrival.hello.instance.clone(), request) {
+        let hello = &request.arrival.hello;
+        let older = match newest.get(&hello.instance) {
+            Some(known) if hello.is_older_than(&known.arrival.hello) => Some(request),
+            _ => newest.insert(hello.instance.clone(), request),
+        };
+        if let Some(older) = older {
             older.line.tell(Command::Dismiss(Farewell::Replaced));
         }
     }
