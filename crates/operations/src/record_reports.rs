@@ -62,7 +62,8 @@ async fn record_round(
     open: &HashMap<Name, (Signed<Report>, Report)>,
 ) -> Result<HashSet<Name>, StoreError> {
     let ids: Vec<JobId> = open.keys().map(|(_, job)| *job).collect();
-    let rows = role.store.jobs(&ids).await?;
+    // A gateway's own clock may be wrong.
+    let (now, rows) = role.store.jobs(&ids).await?;
     let superseded = superseded(role, &rows).await?;
     let mut strangers: HashSet<&Name> = open.keys().collect();
     let mut again = HashSet::new();
@@ -76,7 +77,7 @@ async fn record_round(
         }
         strangers.remove(&name);
         let late = superseded.contains(&row.job);
-        if let Ok(state) = row.state.report(report.verdict(), late, role.clock.now()) {
+        if let Ok(state) = row.state.report(report.verdict(), late, now) {
             again.insert(name);
             changes.push(JobChange {
                 job: row.job,

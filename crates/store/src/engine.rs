@@ -249,8 +249,8 @@ macro_rules! store_port {
                 job::log(&mut self.read().await?, query).await
             }
 
-            async fn jobs(&self, jobs: &[JobId]) -> Result<Vec<JobRow>, StoreError> {
-                job::jobs(&mut self.read().await?, jobs).await
+            async fn jobs(&self, jobs: &[JobId]) -> Result<(Timestamp, Vec<JobRow>), StoreError> {
+                job::jobs(&mut self.read().await?, jobs, self.when()).await
             }
 
             async fn open_jobs(&self, instances: &[InstanceId]) -> Result<Vec<JobRow>, StoreError> {

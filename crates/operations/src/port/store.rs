@@ -138,8 +138,8 @@ pub trait Store: Send + Sync {
     /// The operation log, newest first. Sealed bytes are left out.
     async fn log(&self, query: &LogQuery) -> Result<Page<LogEntry>, StoreError>;
 
-    /// Jobs by id, in any order; sealed bytes are left out.
-    async fn jobs(&self, jobs: &[JobId]) -> Result<Vec<JobRow>, StoreError>;
+    /// Jobs by id, in any order, and the store's time; sealed bytes are left out.
+    async fn jobs(&self, jobs: &[JobId]) -> Result<(Timestamp, Vec<JobRow>), StoreError>;
 
     /// Open jobs of these devices. Sealed bytes are left out.
     async fn open_jobs(&self, instances: &[InstanceId]) -> Result<Vec<JobRow>, StoreError>;

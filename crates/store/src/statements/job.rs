@@ -73,13 +73,18 @@ pub(crate) async fn log(
     })
 }
 
-pub(crate) async fn jobs(session: &mut Session, jobs: &[JobId]) -> Result<Vec<JobRow>, StoreError> {
+pub(crate) async fn jobs(
+    session: &mut Session,
+    jobs: &[JobId],
+    when: When,
+) -> Result<(Timestamp, Vec<JobRow>), StoreError> {
+    let now = when.now(session).await?;
     let select = query(select_job!(
         "WHERE id IN (SELECT unhex(value) FROM json_each($1))",
         "WHERE id IN (SELECT decode(value, 'hex')
                       FROM json_array_elements_text($1::json) AS line (value))"
     ));
-    load_jobs(&session.rows(select.bind(json(&hex(jobs))?)).await?)
+    Ok((now, load_jobs(&session.rows(select.bind(json(&hex(jobs))?)).await?)?))
 }
 
 pub(crate) async fn open_jobs(

@@ -144,7 +144,7 @@ impl History<'_> {
     }
 
     async fn job(&self, job: JobId) -> JobRow {
-        self.world.store.jobs(&[job]).await.unwrap().remove(0)
+        self.world.store.jobs(&[job]).await.unwrap().1.remove(0)
     }
 
     async fn compare(&self) {

@@ -54,7 +54,7 @@ pub(crate) async fn old_tasks_go_with_their_jobs_and_later_ones_stay(world: &mut
     // Marked, two jobs, and the task itself.
     assert_eq!(rows, 4);
     assert_eq!(world.jobs(100).await, []);
-    assert_eq!(world.store.jobs(&[old[0].job, old[1].job]).await.unwrap(), []);
+    assert_eq!(world.store.jobs(&[old[0].job, old[1].job]).await.unwrap().1, []);
     assert_eq!(world.jobs(101).await.len(), 2);
     assert_eq!(world.log_length(&ids[0]).await, 1);
     // What later jobs and reports are judged by.

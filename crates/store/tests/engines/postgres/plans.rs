@@ -235,7 +235,7 @@ async fn work(scene: &mut Scene, time: u64) {
     }
     for state in [JobState::Attempted { attempts: 1 }, succeeded(now)] {
         check!(scene, "change_jobs", |store, n| async {
-            let rows = store.jobs(&jobs[n as usize]).await?;
+            let (_, rows) = store.jobs(&jobs[n as usize]).await?;
             let changes = rows.iter().map(|job| next(job, state.clone())).collect();
             store.change_jobs(changes, Some(GATEWAY)).await
         });
