@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use opencpm_tests::cluster::{Cluster, Condition, Form, Shape};
-use opencpm_tests::{Client, Dice, eventually};
+use opencpm_tests::{Client, Dice, Until, eventually};
 use serde_json::Value;
 
 /// Unless the environment says otherwise (`AGENTS`).
@@ -58,6 +58,8 @@ fn main() {
     storm.during("a gateway is killed", || {
         let begin = Instant::now();
         storm.cluster.borrow_mut().nodes[2].process.kill();
+        // Its devices count as connected until its lease ends.
+        storm.wait_until(|connected| connected < storm.agents);
         begin
     });
 }
@@ -97,6 +99,7 @@ impl Storm {
                 let client = self.client(number);
                 scope.spawn(move || ask(&client, instances, Dice::new(number as u64), over))
             });
+            let until = Until(over);
             let asked = Instant::now();
             let begin = work();
             let half = self.agents / 2;
@@ -104,7 +107,7 @@ impl Storm {
                 self.wait_for(number);
                 begin.elapsed()
             });
-            over.store(true, Ordering::Relaxed);
+            drop(until);
             let took = asked.elapsed();
             let met = clients.into_iter().map(|client| client.join().expect("a client"));
             (took, times, met.fold(Met::default(), Met::and))
@@ -128,8 +131,13 @@ impl Storm {
 
     /// Waits until so many agents are connected.
     fn wait_for(&self, number: usize) {
+        self.wait_until(|connected| connected >= number);
+    }
+
+    /// Waits until the number of agents that are connected is so.
+    fn wait_until(&self, so: impl Fn(usize) -> bool) {
         let client = self.client(0);
-        eventually("agents that come back", PATIENCE, || {
+        eventually("agents that come or go", PATIENCE, || {
             let pages = (0..self.agents).step_by(1_000).map(|offset| offset.to_string());
             let connected = pages.map(|offset| {
                 let page = [("offset", offset.as_str()), ("limit", "1000")];
@@ -137,11 +145,11 @@ impl Storm {
                 let list = answer["data"]["agentList"].as_array().cloned().unwrap_or_default();
                 list.iter().filter(|agent| agent["agentStatus"] == 1).count()
             });
-            let enough = connected.sum::<usize>() >= number;
-            if !enough {
+            let is_so = so(connected.sum());
+            if !is_so {
                 thread::park_timeout(Duration::from_millis(200));
             }
-            enough.then_some(())
+            is_so.then_some(())
         });
     }
 

@@ -38,7 +38,18 @@ pub use service::{Service, key_in, without_settings};
 pub use shadow::{Crypt, root_hash, verifies};
 pub use site::{Machine, Site, try_to_enrol};
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+/// Raises a flag when it goes, by a panic too: threads that work until then do not hold up the
+/// failure of a test for ever.
+pub struct Until<'a>(pub &'a AtomicBool);
+
+impl Drop for Until<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 /// Waits for something that another process does, looking again and again. Panics with `what`
 /// when it has not come after the time.

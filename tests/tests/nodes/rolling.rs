@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use opencpm_tests::cluster::Node;
 use opencpm_tests::haproxy::{Addresses, Haproxy, Server, Servers};
-use opencpm_tests::{Client, Nodes, NodesOptions, binaries, eventually};
+use opencpm_tests::{Client, Nodes, NodesOptions, Until, binaries, eventually};
 use serde_json::Value;
 
 /// Each has machines of its own.
@@ -110,8 +110,9 @@ fn while_clients_ask(
         let clients: Vec<_> = (instances.chunks(2).enumerate())
             .map(|(number, own)| scope.spawn(move || ask(client, number, own, over)))
             .collect();
+        let until = Until(over);
         act(nodes);
-        over.store(true, Ordering::Relaxed);
+        drop(until);
         clients.into_iter().map(|client| client.join().unwrap()).collect()
     })
 }
