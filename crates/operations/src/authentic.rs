@@ -6,7 +6,9 @@
 
 use minicbor::Encoder;
 use minicbor::encode::Error as EncodeError;
-use opencpm_domain::{DeploymentId, Generation, InstanceId, JobId, SecretId, Sequence, TaskId};
+use opencpm_domain::{
+    AppId, DeploymentId, Generation, InstanceId, JobId, SecretId, Sequence, TaskId,
+};
 use opencpm_protocol::key::VerifyingKey;
 use std::convert::Infallible;
 use subtle::ConstantTimeEq;
@@ -14,7 +16,7 @@ use subtle::ConstantTimeEq;
 use crate::port::Keys;
 use crate::row::{
     ApiKey, Device, DeviceAuthority, DeviceKey, DeviceScope, EnrolmentToken, Identity, JobRow,
-    Node, NodeToken,
+    Node, NodeToken, Tag,
 };
 
 type Written = Result<(), EncodeError<Infallible>>;
@@ -134,6 +136,26 @@ pub fn node_mac(keys: &dyn Keys, node: &Node) -> [u8; 32] {
 /// Checks a node's row.
 pub fn check_node(keys: &dyn Keys, node: &Node) -> Result<(), NotAuthentic> {
     same(&node_mac(keys, node), &node.mac, "node")
+}
+
+/// The MAC of a tag that this device of this account is given.
+pub fn tag_mac(keys: &dyn Keys, account: AppId, instance: &InstanceId, tag: &Tag) -> [u8; 32] {
+    let bytes = bytes(|e| {
+        e.array(5)?.bytes(keys.deployment().as_bytes())?.u64(account.get())?;
+        e.str(instance.as_str())?.str(&tag.key)?.str(&tag.value)?.ok()
+    });
+    keys.mac("device tag v1", &bytes)
+}
+
+/// Checks that the API role gave this tag to this device. A tag without a MAC is none of those.
+pub fn check_tag(
+    keys: &dyn Keys,
+    account: AppId,
+    instance: &InstanceId,
+    tag: &Tag,
+) -> Result<(), NotAuthentic> {
+    let kept = tag.mac.as_ref().ok_or(NotAuthentic("tag"))?;
+    same(&tag_mac(keys, account, instance, tag), kept, "tag")
 }
 
 /// What the API role decided when it made a job.

@@ -3,8 +3,8 @@
 use opencpm_domain::{AppId, Condition, InstanceId, Refusal, SecretId, TaskId, Uin};
 use secrecy::SecretSlice;
 
-use crate::authentic::check_api_key;
-use crate::port::FoundKey;
+use crate::authentic::{check_api_key, check_tag};
+use crate::port::{FoundKey, Keys};
 use crate::refusal::store_refusal;
 use crate::role::ApiRole;
 use crate::row::{FirstUse, Maintenance, Scope, Tag, Unique};
@@ -119,10 +119,24 @@ impl Caller {
     }
 
     /// Whether a device of the caller's account is one of the key's own (contract 7.1, step 10).
+    /// For reading: what is told lies open to whoever could forge a tag.
     pub fn check_device(&self, instance: &InstanceId, tags: &[Tag]) -> Result<(), Refusal> {
-        if self.scope.allows_device(instance, tags) {
+        if self.scope.allows_device(instance, tags, |_| true) {
             return Ok(());
         }
         Err(Refusal::new(Condition::DeviceNotAllowed, format!("{instance}: {NOT_OWN}")))
+    }
+
+    /// Whether the key may act on a device of the caller's account. A tag that the API role did not
+    /// give to it does not count, and the operator hears of it.
+    pub(crate) fn may_act_on(&self, keys: &dyn Keys, instance: &InstanceId, tags: &[Tag]) -> bool {
+        self.scope.allows_device(instance, tags, |tag| {
+            let checked = check_tag(keys, self.app_id, instance, tag);
+            if let Err(forged) = checked {
+                let secret_id = &self.secret_id;
+                tracing::warn!(%instance, %secret_id, "{forged}, or older than MACs: not counted");
+            }
+            checked.is_ok()
+        })
     }
 }

@@ -2,6 +2,7 @@
 //! every one of them (contract 7.1, steps 10 to 12, and the rule for several bad devices).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use opencpm_domain::{
     Condition, InstanceId, Refusal, ResetRefusal, Sequence, Unreachable, check_reset_allowed,
@@ -12,6 +13,7 @@ use opencpm_protocol::sign::Signed;
 
 use crate::authentic::NotAuthentic;
 use crate::authenticate::{Caller, NOT_OWN};
+use crate::port::Keys;
 use crate::role::{ApiRole, Trust};
 use crate::row::{Binding, DeviceAuthority, Identity, ResetCandidate, ResetCandidates};
 
@@ -45,11 +47,11 @@ pub(crate) async fn check_candidates(
     let mut found: HashMap<_, _> =
         devices.into_iter().map(|d| (d.authority.instance.clone(), d)).collect();
     let asked: Vec<_> = instances.iter().map(|instance| found.remove(instance)).collect();
-    let (caller, trust) = (caller.clone(), role.trust.now());
-    // Two signatures for each device.
-    let checked = role
-        .cores
-        .spread(asked, move |device| check_device(&caller, &trust, device, now, any_gateway_alive));
+    let (caller, keys, trust) = (caller.clone(), Arc::clone(&role.keys), role.trust.now());
+    // Two signatures for each device, and the MAC of a tag that lets it in.
+    let checked = role.cores.spread(asked, move |device| {
+        check_device(&caller, &*keys, &trust, device, now, any_gateway_alive)
+    });
     let mut targets = Vec::with_capacity(instances.len());
     let mut bad: Vec<(&InstanceId, Condition, String)> = Vec::new();
     for (instance, checked) in instances.iter().zip(checked.await?) {
@@ -65,6 +67,7 @@ type Bad = (Condition, String);
 
 fn check_device(
     caller: &Caller,
+    keys: &dyn Keys,
     trust: &Trust,
     device: Option<ResetCandidate>,
     now: opencpm_domain::Timestamp,
@@ -77,7 +80,7 @@ fn check_device(
         .authenticity()
         .device(authority, &device.signature)
         .map_err(|forged| forgery(authority, Condition::NotFound, forged))?;
-    if !caller.scope.allows_device(&authority.instance, &device.tags) {
+    if !caller.may_act_on(keys, &authority.instance, &device.tags) {
         return Err((Condition::DeviceNotAllowed, NOT_OWN.to_owned()));
     }
     check_reset_allowed(device.device_status, device.operate_status).map_err(wrong_state)?;

@@ -19,6 +19,7 @@ fn whoever_writes_database_and_broker_sets_no_password_reads_none_and_invents_no
     jobs::what_a_stranger_sealed_is_refused(&mut attack);
     keys::no_key_of_the_attacker_gets_a_password(&mut attack);
     keys::no_api_key_has_more_rights_than_it_was_given(&mut attack);
+    keys::no_tag_opens_a_device_to_a_key_that_is_limited_by_it(&mut attack);
     keys::a_gateway_of_the_attacker_gets_ciphertext_only(&mut attack);
     keys::another_trust_statement_is_not_taken(&mut attack);
     tokens::no_token_is_made_or_widened(&mut attack);

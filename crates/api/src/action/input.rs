@@ -390,7 +390,7 @@ fn each_tag(TagFilter { key, mut values }: TagFilter) -> impl Iterator<Item = Ta
     if values.is_empty() {
         values.push(String::new());
     }
-    values.into_iter().map(move |value| Tag { key: key.clone(), value })
+    values.into_iter().map(move |value| Tag { key: key.clone(), value, mac: None })
 }
 
 fn task(given: &Arguments) -> Result<TaskId, Refusal> {

@@ -134,7 +134,7 @@ async fn every_attribute_can_be_set() {
         "maintain_status: Some(Some(Expire))",
         r#"maintain_message: Some(Some("renew it"))"#,
         "deadline: Some(Some(Timestamp(1000000)))",
-        r#"tags: Some([Tag { key: "env", value: "prod" }, Tag { key: "env", value: "test" }, Tag { key: "spare", value: "" }])"#,
+        r#"tags: Some([Tag { key: "env", value: "prod", mac: None }, Tag { key: "env", value: "test", mac: None }, Tag { key: "spare", value: "", mac: None }])"#,
     ];
     holds_all(&asked, &parts);
 }

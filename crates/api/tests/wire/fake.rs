@@ -368,7 +368,8 @@ fn device() -> Device {
 
 /// Of a device of which all that is new in API 3.0 is known.
 fn known_attributes() -> Attributes {
-    let tag = |key: &str, value: &str| Tag { key: key.to_owned(), value: value.to_owned() };
+    let tag =
+        |key: &str, value: &str| Tag { key: key.to_owned(), value: value.to_owned(), mac: None };
     Attributes {
         zone: "zone-1".to_owned(),
         mgt_ip: "192.0.2.1".to_owned(),

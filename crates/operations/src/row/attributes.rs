@@ -117,4 +117,7 @@ pub struct Tag {
     pub key: String,
     /// Value.
     pub value: String,
+    /// The API role's word that this device was given this tag; `None` until it is given, and where
+    /// a version without MACs gave it. A reset by a key that is limited by a tag asks for it.
+    pub mac: Option<[u8; 32]>,
 }

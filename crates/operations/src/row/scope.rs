@@ -33,9 +33,15 @@ impl Scope {
         self.actions.as_ref().is_none_or(|list| list.iter().any(|listed| listed == action))
     }
 
-    /// Whether a device with these tags is one of the key's own.
-    pub fn allows_device(&self, instance: &InstanceId, tags: &[Tag]) -> bool {
-        self.devices.as_ref().is_none_or(|devices| devices.allows(instance, tags))
+    /// Whether a device with these tags is one of the key's own. Only of a tag that would make it
+    /// so is asked whether it `counts`.
+    pub fn allows_device(
+        &self,
+        instance: &InstanceId,
+        tags: &[Tag],
+        counts: impl Fn(&Tag) -> bool,
+    ) -> bool {
+        self.devices.as_ref().is_none_or(|devices| devices.allows(instance, tags, counts))
     }
 
     /// Whether every action that `other` may use may be used with this, too.
@@ -62,10 +68,16 @@ impl DeviceScope {
     /// The most devices that can be listed. The list is read with each request of the key.
     pub const MOST_INSTANCES: usize = 1_000;
 
-    /// Whether a device with these tags is inside.
-    pub fn allows(&self, instance: &InstanceId, tags: &[Tag]) -> bool {
-        let carried = |filter: &TagFilter| tags.iter().any(|tag| filter.matches(tag));
-        self.instances.contains(instance) || self.tags.iter().any(carried)
+    /// Whether a device with these tags is inside. A tag that does not count is as if absent; only
+    /// one that would let the device in is asked about.
+    pub fn allows(
+        &self,
+        instance: &InstanceId,
+        tags: &[Tag],
+        counts: impl Fn(&Tag) -> bool,
+    ) -> bool {
+        let lets_in = |tag: &&Tag| self.tags.iter().any(|filter| filter.matches(tag));
+        self.instances.contains(instance) || tags.iter().filter(lets_in).any(counts)
     }
 
     /// Whether everything inside of `other` is inside of this. A device that is inside of this by
@@ -115,21 +127,25 @@ mod tests {
     }
 
     fn tags() -> impl Strategy<Value = Vec<Tag>> {
-        vec((word(), word()).prop_map(|(key, value)| Tag { key, value }), 0..3)
+        vec((word(), word()).prop_map(|(key, value)| Tag { key, value, mac: None }), 0..3)
     }
 
     proptest! {
         #[test]
-        fn a_device_is_inside_when_it_is_listed_or_carries_one_of_the_tags(
-            scope in scopes(), tags in tags(), instance in ids(),
+        fn a_device_is_inside_when_it_is_listed_or_carries_one_of_the_tags_that_counts(
+            scope in scopes(), tags in tags(), instance in ids(), counting in word(),
         ) {
+            let counts = |tag: &Tag| tag.value == counting;
             for instance in instance {
                 let listed = scope.instances.iter().any(|id| *id == instance);
-                let tagged = tags.iter().any(|tag| scope.tags.iter().any(|filter| {
+                let lets_in = |tag: &Tag| scope.tags.iter().any(|filter| {
                     filter.key == tag.key
                         && (filter.values.is_empty() || filter.values.contains(&tag.value))
-                }));
-                prop_assert_eq!(scope.allows(&instance, &tags), listed || tagged);
+                });
+                let tagged = tags.iter().any(lets_in);
+                prop_assert_eq!(scope.allows(&instance, &tags, |_| true), listed || tagged);
+                let counted = tags.iter().any(|tag| lets_in(tag) && counts(tag));
+                prop_assert_eq!(scope.allows(&instance, &tags, counts), listed || counted);
             }
         }
 
@@ -139,7 +155,8 @@ mod tests {
         ) {
             if wide.covers(&narrow) {
                 for instance in instances {
-                    prop_assert!(!narrow.allows(&instance, &tags) || wide.allows(&instance, &tags));
+                    let allows = |scope: &DeviceScope| scope.allows(&instance, &tags, |_| true);
+                    prop_assert!(!allows(&narrow) || allows(&wide));
                 }
             }
             prop_assert!(wide.covers(&wide));

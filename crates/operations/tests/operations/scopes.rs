@@ -5,15 +5,18 @@ use std::sync::Arc;
 
 use opencpm_domain::{Condition, InstanceId, Timestamp};
 use opencpm_operations::administer::{
-    Administrator, NewApiKey, create_api_key, modify_device, new_api_key,
+    Administrator, NewApiKey, NewDevice, create_api_key, create_device, modify_device, new_api_key,
 };
 use opencpm_operations::agent_status::agent_status;
+use opencpm_operations::authentic::check_tag;
 use opencpm_operations::authenticate::{Caller, known_key};
 use opencpm_operations::describe_devices::describe_devices;
 use opencpm_operations::operation_log::{LogRequest, operation_log};
 use opencpm_operations::operation_result::{operation_result, verify_task};
 use opencpm_operations::role::ApiRole;
-use opencpm_operations::row::{AttributeChanges, DeviceQuery, DeviceScope, Scope, Tag, TagFilter};
+use opencpm_operations::row::{
+    AttributeChanges, Attributes, DeviceQuery, DeviceScope, Scope, Tag, TagFilter,
+};
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 
@@ -31,7 +34,8 @@ fn limited(world: &World, machines: &[&Machine]) -> Caller {
 }
 
 async fn tag(api: &ApiRole, by: Administrator, instance: &InstanceId, values: &[&str]) {
-    let tags = values.iter().map(|v| Tag { key: "team".to_owned(), value: (*v).to_owned() });
+    let tags =
+        values.iter().map(|v| Tag { key: "team".to_owned(), value: (*v).to_owned(), mac: None });
     let changes = AttributeChanges { tags: Some(tags.collect()), ..<_>::default() };
     modify_device(api, by, instance, changes).await.unwrap();
 }
@@ -130,6 +134,83 @@ async fn a_device_that_loses_its_tag_while_its_password_is_sealed_is_not_reset()
     let refused = world.reset_as(&caller, &[&machine.instance], world.unique()).await.unwrap_err();
     assert_eq!(refused.condition, Condition::DeviceNotAllowed);
     world.reset(&[&machine.instance]).await.unwrap();
+}
+
+/// Whoever writes the database, with a key that is limited by the tag `team` = `db`. Another device
+/// was given the tag, and this one has others.
+#[tokio::test]
+async fn a_tag_that_was_not_given_to_this_device_opens_it_to_no_limited_key() {
+    for forgery in [
+        "INSERT INTO device_tag (account, instance, key, value) SELECT account, instance, 'team',
+             'db' FROM device WHERE alias = 'victim'",
+        "INSERT INTO device_tag SELECT account, instance, 'team', 'db', randomblob(32)
+         FROM device WHERE alias = 'victim'",
+        "INSERT INTO device_tag SELECT device.account, device.instance, 'team', 'db', mac
+         FROM device, device_tag AS other WHERE alias = 'victim'
+             AND other.key = 'team' AND other.value = 'db'",
+        "INSERT INTO device_tag SELECT account, instance, 'team', 'db', zeroblob(31)
+         FROM device WHERE alias = 'victim'",
+        "UPDATE device_tag SET instance = (SELECT instance FROM device WHERE alias = 'victim')
+         WHERE key = 'team' AND value = 'db'",
+        "UPDATE device_tag SET value = 'db' WHERE value = 'web'",
+        "UPDATE device_tag SET key = 'team', value = 'db' WHERE key = 'former'",
+    ] {
+        let world = World::new().await;
+        let [victim, tagged] = world.machines().await;
+        let by = || world.administrator();
+        let former = Tag { key: "former".to_owned(), value: "db".to_owned(), mac: None };
+        let web = Tag { key: "team".to_owned(), value: "web".to_owned(), mac: None };
+        let changes = AttributeChanges {
+            alias: Some("victim".to_owned()),
+            tags: Some(vec![former, web]),
+            ..<_>::default()
+        };
+        modify_device(&world.api, by(), &victim.instance, changes).await.unwrap();
+        tag(&world.api, by(), &tagged.instance, &["db"]).await;
+        let caller = limited(&world, &[]);
+        world.reset_as(&caller, &[&tagged.instance], world.unique()).await.unwrap();
+
+        world.forge(forgery).await;
+        let reset = async || world.reset_as(&caller, &[&victim.instance], world.unique()).await;
+        assert_eq!(reset().await.unwrap_err().condition, Condition::DeviceNotAllowed, "{forgery}");
+        // Nor does an edit of something else bless it; who gives the tag does.
+        let alias = AttributeChanges { alias: Some("renamed".to_owned()), ..<_>::default() };
+        modify_device(&world.api, by(), &victim.instance, alias).await.unwrap();
+        assert_eq!(reset().await.unwrap_err().condition, Condition::DeviceNotAllowed, "{forgery}");
+        tag(&world.api, by(), &victim.instance, &["db"]).await;
+        reset().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_device_that_is_made_with_a_tag_carries_it_genuinely_and_only_in_its_account() {
+    let world = World::new().await;
+    let other = world.other_caller().await;
+    let db = Tag { key: "team".to_owned(), value: "db".to_owned(), mac: None };
+    for account in [world.caller.app_id, other.app_id] {
+        let attributes = Attributes { tags: vec![db.clone()], ..<_>::default() };
+        let new = NewDevice { instance: None, account, attributes };
+        let made = create_device(&world.api, world.administrator(), new).await.unwrap();
+        let found = world.api.store.reset_candidates(&[made.clone()]).await.unwrap();
+        let keys = &*world.api.keys;
+        let kept = &found.devices[0].tags[0];
+        check_tag(keys, account, &made, kept).unwrap();
+        let wrong = if account == other.app_id { world.caller.app_id } else { other.app_id };
+        assert!(check_tag(keys, wrong, &made, kept).is_err());
+        assert!(check_tag(keys, account, &made, &db).is_err());
+    }
+}
+
+/// A row that was changed is none whose tags an administrator gives.
+#[tokio::test]
+async fn a_device_whose_account_was_changed_in_the_database_is_given_no_tag() {
+    let world = World::new().await;
+    let [machine] = world.machines().await;
+    world.other_caller().await;
+    world.forge("UPDATE device SET account = 2").await;
+    let changes = AttributeChanges { tags: Some(vec![]), ..<_>::default() };
+    let given = modify_device(&world.api, world.administrator(), &machine.instance, changes).await;
+    assert!(given.unwrap_err().message.contains("not authentic"));
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use opencpm_domain::{GatewayId, Generation, InstanceId, OperateStatus, Sequence, to_hex};
+use opencpm_domain::{
+    GatewayId, Generation, InstanceId, OperateStatus, Sequence, hex_to_bytes, to_hex,
+};
 use opencpm_operations::port::StoreError;
 use opencpm_operations::row::{
     Attributes, Binding, Connection, Device, DeviceAuthority, DeviceKey, Identity, Lease,
@@ -27,13 +29,13 @@ macro_rules! select_device {
     ($columns:ident, $sqlite:literal, $postgres:literal) => {
         $crate::statement::each(
             select_device!(
-                @tags "json_group_array(json_array(key, value) ORDER BY key, value)",
+                @tags "json_group_array(json_array(key, value, lower(hex(mac))) ORDER BY key, value)",
                 $columns,
                 $sqlite
             ),
             select_device!(
-                @tags "coalesce(json_agg(json_build_array(key, value) ORDER BY key, value), '[]')
-                       ::text",
+                @tags "coalesce(json_agg(json_build_array(key, value, encode(mac, 'hex'))
+                           ORDER BY key, value), '[]')::text",
                 $columns,
                 $postgres
             ),
@@ -350,11 +352,13 @@ fn load_attributes(row: &Row) -> Result<Attributes, StoreError> {
     })
 }
 
+/// A MAC of another length is none: it would not verify either.
 fn load_tags(row: &Row) -> Result<Vec<Tag>, StoreError> {
     let tags: String = read(row, "tags")?;
-    let tags: Vec<(String, String)> =
+    let tags: Vec<(String, String, Option<String>)> =
         serde_json::from_str(&tags).map_err(|_| StoreError::Corrupt("tags"))?;
-    Ok(tags.into_iter().map(|(key, value)| Tag { key, value }).collect())
+    let mac = |hex: Option<String>| hex_to_bytes(&hex?)?.try_into().ok();
+    Ok(tags.into_iter().map(|(key, value, hex)| Tag { key, value, mac: mac(hex) }).collect())
 }
 
 fn load_key(row: &Row) -> Result<DeviceKey, StoreError> {

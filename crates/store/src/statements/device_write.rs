@@ -1,6 +1,6 @@
 //! Devices, as they are written: attributes by administrators, the rest by enrolment.
 
-use opencpm_domain::{InstanceId, MaintainStatus};
+use opencpm_domain::{InstanceId, MaintainStatus, to_hex};
 use opencpm_operations::port::StoreError;
 use opencpm_operations::row::{Attributes, Device, Tag};
 
@@ -84,15 +84,18 @@ async fn insert_tags(
     tags: &[Tag],
 ) -> Result<(), StoreError> {
     let insert = query(each(
-        "INSERT INTO device_tag (account, instance, key, value)
-         SELECT DISTINCT device.account, device.instance, tag.value ->> 0, tag.value ->> 1
+        "INSERT INTO device_tag (account, instance, key, value, mac)
+         SELECT DISTINCT device.account, device.instance, tag.value ->> 0, tag.value ->> 1,
+             unhex(tag.value ->> 2)
          FROM device, json_each($2) AS tag WHERE device.instance = $1",
-        "INSERT INTO device_tag (account, instance, key, value)
-         SELECT DISTINCT device.account, device.instance, tag.value ->> 0, tag.value ->> 1
+        "INSERT INTO device_tag (account, instance, key, value, mac)
+         SELECT DISTINCT device.account, device.instance, tag.value ->> 0, tag.value ->> 1,
+             decode(tag.value ->> 2, 'hex')
          FROM device, json_array_elements($2::json) AS tag (value) WHERE device.instance = $1",
     ));
-    let pairs: Vec<_> = tags.iter().map(|tag| (&tag.key, &tag.value)).collect();
-    session.run(insert.bind(instance.as_str()).bind(json(&pairs)?)).await?;
+    let hex = |tag: &Tag| tag.mac.as_ref().map(|mac| to_hex(mac));
+    let lines: Vec<_> = tags.iter().map(|tag| (&tag.key, &tag.value, hex(tag))).collect();
+    session.run(insert.bind(instance.as_str()).bind(json(&lines)?)).await?;
     Ok(())
 }
 

@@ -115,6 +115,62 @@ pub(crate) fn no_api_key_has_more_rights_than_it_was_given(attack: &mut Attack) 
     attack.reset(0);
 }
 
+/// The attacker has a key that is limited by a tag, and the database. Another device of the account
+/// was given the tag, and the victim was given others.
+pub(crate) fn no_tag_opens_a_device_to_a_key_that_is_limited_by_it(attack: &mut Attack) {
+    let [victim, tagged] = [0, 1].map(|machine| attack.instance(machine).to_owned());
+    let nodes = &attack.nodes;
+    let give = |instance: &str, tags: &[(&str, &str)]| {
+        let lines = tags.iter().enumerate().flat_map(|(n, (key, value))| {
+            [(format!("tags.{n}.tagKey"), *key), (format!("tags.{n}.tagValues.0"), *value)]
+        });
+        let lines: Vec<_> = lines.collect();
+        let named = lines.iter().map(|(name, value)| (name.as_str(), *value));
+        let asked: Vec<_> = [("instanceId", instance)].into_iter().chain(named).collect();
+        let answer = nodes.client(0).call("ModifyDevice", &asked);
+        assert_eq!(answer["code"], 0, "{answer}");
+    };
+    give(&victim, &[("team", "web"), ("former", "db")]);
+    give(&tagged, &[("team", "db")]);
+    let account = attack.sql("SELECT app_id FROM account");
+    let limited = ["key", "create", "--app-id", &account, "--tag", "team=db"];
+    let profile = nodes.secret_file("limited.toml", &limited);
+    let (id, secret) = opencpm_tests::key_in(&profile);
+    let client = Client::new(&nodes.api[0].url(), &id, &secret);
+    let password = attack.password();
+    let task = client.reset(&[&tagged], &password).expect("the genuine tag lets in");
+    assert_eq!(attack.nodes.client(1).wait(task, LIMIT)["status"], 1);
+    let before = attack.hashes();
+    let given = format!("SELECT mac FROM kept WHERE instance = '{tagged}'");
+    let insert = |mac: &str| {
+        format!("INSERT INTO device_tag VALUES ({account}, '{victim}', 'team', 'db', {mac})")
+    };
+    let edit = |what: &str, key: &str| {
+        format!("UPDATE device_tag SET {what} WHERE instance = '{victim}' AND key = '{key}'")
+    };
+    for forgery in [
+        insert("NULL"),
+        insert("decode(repeat('00', 32), 'hex')"),
+        insert(&format!("({given})")),
+        edit("value = 'db'", "team"),
+        edit(&format!("value = 'db', mac = ({given})"), "team"),
+        format!("DELETE FROM device_tag WHERE key = 'team'; {}", edit("key = 'team'", "former")),
+        format!(
+            "DELETE FROM device_tag WHERE instance = '{victim}';
+             UPDATE device_tag SET instance = '{victim}'"
+        ),
+    ] {
+        attack.sql(&format!("CREATE TABLE kept AS SELECT * FROM device_tag; {forgery}"));
+        let answer = client.reset(&[&victim], "Attackers#3").expect_err(&forgery);
+        assert_eq!(answer["code"], 4103, "{forgery}: {answer}");
+        attack.sql(
+            "DELETE FROM device_tag; INSERT INTO device_tag SELECT * FROM kept; DROP TABLE kept",
+        );
+    }
+    assert_eq!(attack.hashes(), before);
+    attack.reset(0);
+}
+
 /// A lease and a binding are rows as any other; who is sent a job by them has ciphertext.
 pub(crate) fn a_gateway_of_the_attacker_gets_ciphertext_only(attack: &mut Attack) {
     let (victim, password) = (attack.instance(0).to_owned(), attack.password());

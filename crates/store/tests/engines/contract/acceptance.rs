@@ -92,7 +92,8 @@ async fn changed_by_an_administrator(world: &World, instance: &InstanceId) {
 pub(crate) async fn a_device_that_lost_its_tag_meanwhile_is_named(world: &mut World) {
     let ids = world.devices(&["cpm-1", "cpm-2"]).await;
     let tags = |tags: &[(&str, &str)]| {
-        let tags = tags.iter().map(|(k, v)| Tag { key: (*k).into(), value: (*v).into() });
+        let tags =
+            tags.iter().map(|(k, v)| Tag { key: (*k).into(), value: (*v).into(), mac: None });
         let changes = AttributeChanges { tags: Some(tags.collect()), ..<_>::default() };
         Change::ModifyAttributes(ids[1].clone(), Box::new(changes))
     };

@@ -299,7 +299,7 @@ pub(crate) fn unusual_attributes() -> Attributes {
         device_type: "storage".into(),
         maintain_status: Some(MaintainStatus::Expire),
         maintain_message: Some(String::new()),
-        tags: vec![Tag { key: "\"quoted\"".into(), value: "数据".into() }],
+        tags: vec![Tag { key: "\"quoted\"".into(), value: "数据".into(), mac: Some([0xa5; 32]) }],
     }
 }
 

@@ -143,7 +143,7 @@ pub(crate) fn attributes(n: usize) -> Attributes {
     let pick = |salt: usize, many: usize| (n * (2 * salt + 1) + n / (salt + 2)) % many;
     let number = |salt, many| pick(salt, many) as u64;
     let tag = |key: &str, value: &str, is_there: bool| {
-        is_there.then(|| Tag { key: key.into(), value: value.into() })
+        is_there.then(|| Tag { key: key.into(), value: value.into(), mac: Some([7; 32]) })
     };
     let tags = [
         tag("env", "prod", pick(1, 2) == 0),
@@ -241,7 +241,7 @@ pub(crate) async fn a_filter_means_the_same_in_all_accounts_and_of_retired_devic
 }
 
 pub(crate) async fn tags_are_a_set_that_is_replaced_as_a_whole(world: &mut World) {
-    let tag = |key: &str, value: &str| Tag { key: key.into(), value: value.into() };
+    let tag = |key: &str, value: &str| Tag { key: key.into(), value: value.into(), mac: None };
     let mut device = ahead("cpm-1");
     device.attributes.tags = vec![tag("b", "2"), tag("a", "2"), tag("b", "10"), tag("b", "2")];
     world.administer(Change::CreateDevice(Box::new(device))).await;
@@ -253,6 +253,20 @@ pub(crate) async fn tags_are_a_set_that_is_replaced_as_a_whole(world: &mut World
         assert_eq!(world.administer(change).await, Administered::Done);
         assert_eq!(world.device(&id("cpm-1")).await.attributes.tags, tags);
     }
+}
+
+/// Also those that have none keep it so: nothing but giving a tag makes it one that was given.
+pub(crate) async fn tags_keep_their_macs_while_other_attributes_change(world: &mut World) {
+    let tag = |value: &str, mac| Tag { key: "role".into(), value: value.into(), mac };
+    let tags = vec![tag("a", None), tag("b", Some([0; 32])), tag("c", Some([0xff; 32]))];
+    let mut device = ahead("cpm-1");
+    device.attributes.tags = tags.clone();
+    world.administer(Change::CreateDevice(Box::new(device))).await;
+    let changes = AttributeChanges { alias: Some("b".into()), ..AttributeChanges::default() };
+    world.administer(Change::ModifyAttributes(id("cpm-1"), Box::new(changes))).await;
+    assert_eq!(world.device(&id("cpm-1")).await.attributes.tags, tags);
+    let candidates = world.store.reset_candidates(&[id("cpm-1")]).await.unwrap();
+    assert_eq!(candidates.devices[0].tags, tags);
 }
 
 pub(crate) async fn tags_go_with_a_device_to_another_account(world: &mut World) {

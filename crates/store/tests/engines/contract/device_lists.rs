@@ -89,7 +89,10 @@ pub(crate) async fn a_scope_shows_what_it_lists_and_what_carries_one_of_its_tags
     world: &mut World,
 ) {
     let tagged = |tags: &[(&str, &str)]| Attributes {
-        tags: tags.iter().map(|(k, v)| Tag { key: (*k).into(), value: (*v).into() }).collect(),
+        tags: tags
+            .iter()
+            .map(|(k, v)| Tag { key: (*k).into(), value: (*v).into(), mac: None })
+            .collect(),
         ..Attributes::default()
     };
     add(world, "cpm-1", tagged(&[])).await;

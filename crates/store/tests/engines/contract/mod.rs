@@ -72,6 +72,7 @@ macro_rules! suite {
                 every_filter_finds_what_it_says_alone_and_with_any_other
                 a_filter_means_the_same_in_all_accounts_and_of_retired_devices
                 tags_are_a_set_that_is_replaced_as_a_whole
+                tags_keep_their_macs_while_other_attributes_change
                 tags_go_with_a_device_to_another_account;
             device_lists:
                 filters_are_joined_and_pages_follow_each_other

@@ -22,7 +22,8 @@ const THE_REST: &str = "
     UPDATE job SET reason = 1, applied = NULL, status = 2, advice = '[1]', last_attempt = 4,
         report = x'00ff' WHERE instance = 'cpm-c';
     UPDATE audit SET secret_id = 'AKID1', uin = '1';
-    INSERT INTO device_tag VALUES (1, 'cpm-a', 'role', '数据'), (1, 'cpm-a', 'Role', '');
+    INSERT INTO device_tag VALUES (1, 'cpm-a', 'role', '数据', x'08'),
+        (1, 'cpm-a', 'Role', '', NULL);
     INSERT INTO fingerprint (hash, task, expires) VALUES (x'01', 100, 5), (x'02', NULL, -5);
     INSERT INTO maintenance VALUES (1, 6, 'until noon');
     INSERT INTO node_token VALUES (x'03', '[\"gw\"]', 2, 7, x'04');

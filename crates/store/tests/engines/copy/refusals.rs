@@ -116,7 +116,7 @@ async fn a_table_that_both_have_is_copied_without_being_named_anywhere() {
 async fn a_value_without_a_place_is_named_and_nothing_is_copied() {
     for (spoil, named) in [
         ("UPDATE device SET retired = 2 WHERE instance = 'cpm-b'", "device.retired"),
-        ("INSERT INTO device_tag VALUES (1, 'cpm-a', 'a' || char(0), '')", "device_tag.key"),
+        ("INSERT INTO device_tag VALUES (1, 'cpm-a', 'a' || char(0), '', NULL)", "device_tag.key"),
     ] {
         let moving = Move::new().await;
         moving.sqlite(spoil).await;

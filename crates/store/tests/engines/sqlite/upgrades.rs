@@ -52,7 +52,7 @@ async fn tags_that_were_written_into_the_devices_row_are_kept_and_found() {
         ..DeviceQuery::default()
     };
     let (_, page) = store.devices(&query).await.unwrap();
-    let tag = |key: &str, value: &str| Tag { key: key.into(), value: value.into() };
+    let tag = |key: &str, value: &str| Tag { key: key.into(), value: value.into(), mac: None };
     let expected = Attributes {
         alias: "a".into(),
         tags: vec![tag("env", "1"), tag("role", "db")],
