@@ -146,7 +146,8 @@ impl StoreCopy {
     ///
     /// # Errors
     /// See [`CopyError`]. Unless it is [`CopyError::Unknown`], nothing has changed but that an empty
-    /// database may have got its schema.
+    /// database may have got its schema. As after that one, what a process that was killed has done
+    /// is told by the next copy.
     pub async fn run(mut self) -> Result<Vec<CopiedTable>, CopyError> {
         self.target.make_schema(&self.options).await?;
         let there = self.target.catalogue().await?;
@@ -170,7 +171,10 @@ impl StoreCopy {
         filling.end_leases().await?;
         self.source.commit_as_past(&self.options.place()).await?;
         filling.commit().await?;
-        self.source.close().await?;
+        if let Err(error) = self.source.close().await {
+            // Everything is there, and the file says so.
+            tracing::warn!(error = &error as &dyn std::error::Error, "not closed");
+        }
         copied.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(copied)
     }
