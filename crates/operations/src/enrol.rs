@@ -77,6 +77,10 @@ pub async fn enrol(
     check_token(&*role.keys, &hash, &token)?;
     if let Some(device) = role.store.device_of_identity(&request.identity).await? {
         device.check(role.trust.now().authenticity())?;
+        let identity = device.authority.identity.as_ref();
+        if identity.is_none_or(|identity| identity.key != request.identity) {
+            return Err(NotAuthentic("device").into());
+        }
         return enrolled_before(role, &token, &device.authority);
     }
     if token.uses_left == 0 || role.clock.now() >= token.expires {

@@ -14,6 +14,7 @@ use opencpm_protocol::sign::Signed;
 use crate::authentic::NotAuthentic;
 use crate::authenticate::{Caller, NOT_OWN};
 use crate::port::Keys;
+use crate::refusal::store_refusal;
 use crate::role::{ApiRole, Trust};
 use crate::row::{Binding, DeviceAuthority, Identity, ResetCandidate, ResetCandidates};
 
@@ -60,7 +61,15 @@ pub(crate) async fn check_candidates(
             Err((condition, why)) => bad.push((instance, condition, why)),
         }
     }
-    if bad.is_empty() { Ok(targets) } else { Err(refusal(&bad)) }
+    if bad.is_empty() {
+        return Ok(targets);
+    }
+    let refusal = refusal(&bad);
+    if refusal.condition == Condition::GatewayLost {
+        // Where the store takes no changes no gateway can renew its lease, whatever it is itself.
+        role.store.check().await.map_err(store_refusal)?;
+    }
+    Err(refusal)
 }
 
 type Bad = (Condition, String);

@@ -70,3 +70,17 @@ async fn of_device_state_agent_and_queue_the_earlier_answers() {
         }
     }
 }
+
+/// A gateway cannot renew its lease then: that it seems to be lost says nothing of it.
+#[tokio::test]
+async fn a_store_that_takes_no_changes_is_named_before_the_gateways_that_it_lost() {
+    let world = World::new().await;
+    let [machine] = world.machines().await;
+    let reset = async || world.reset(&[&machine.instance]).await.unwrap_err().condition;
+    lease::end(&world.gateway, GATEWAY).await.unwrap();
+    assert_eq!(reset().await, Condition::GatewayLost);
+    let held = world.intruder.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    assert_eq!(reset().await, Condition::StoreUnavailable);
+    held.rollback().await.unwrap();
+    assert_eq!(reset().await, Condition::GatewayLost);
+}

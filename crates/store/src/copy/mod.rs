@@ -45,9 +45,16 @@ pub enum CopyError {
     /// The other database has the same deployment already.
     #[error(
         "the PostgreSQL database holds this deployment already: it was copied before. Start the \
-         service with store.url, or give it an empty database to copy to once more"
+         service with store.url"
     )]
     Done,
+    /// The other database has the same deployment, and the file does not say that it is from here.
+    #[error(
+        "the PostgreSQL database holds this deployment, but the SQLite database is not marked as \
+         copied: it was taken up again since, or is a backup. Give another, empty database to copy \
+         to, or drop this one if it is out of date and nothing is served from it"
+    )]
+    GoneOn,
     /// The other database is used.
     #[error(
         "the PostgreSQL database is not empty: it has rows in the table {0}. Everything goes to an \
@@ -105,11 +112,16 @@ impl StoreCopy {
     pub async fn prepare(file: &Path, options: PostgresOptions) -> Result<Self, CopyError> {
         let mut source = Source::open(file).await?;
         let deployment = source.deployment().await?.ok_or(CopyError::Empty)?;
+        let moved_to = source.moved_to().await?;
+        if let Some(place) = moved_to.as_ref().filter(|place| **place != options.place()) {
+            return Err(CopyError::Moved(place.clone()));
+        }
         let mut target = Target::connect(&options).await?;
-        target.refuse_used(&deployment).await?;
-        match source.moved_to().await? {
-            Some(place) if place != options.place() => Err(CopyError::Moved(place)),
-            _ => Ok(Self { source, options, target }),
+        match target.deployment().await? {
+            None => Ok(Self { source, options, target }),
+            Some(other) if other != deployment => Err(CopyError::Occupied("deployment".into())),
+            Some(_) if moved_to.is_some() => Err(CopyError::Done),
+            Some(_) => Err(CopyError::GoneOn),
         }
     }
 
@@ -134,14 +146,14 @@ impl StoreCopy {
     ///
     /// # Errors
     /// See [`CopyError`]. Unless it is [`CopyError::Unknown`], nothing has changed but that an empty
-    /// database may have got its schema.
+    /// database may have got its schema. As after that one, what a process that was killed has done
+    /// is told by the next copy.
     pub async fn run(mut self) -> Result<Vec<CopiedTable>, CopyError> {
         self.target.make_schema(&self.options).await?;
         let there = self.target.catalogue().await?;
         let tables = catalogue::agree(there, &self.source.catalogue().await?)?;
         self.source.begin().await?;
-        let deployment = self.source.deployment().await?.ok_or(CopyError::Empty)?;
-        let mut filling = self.target.fill(&tables, &deployment).await?;
+        let mut filling = self.target.fill(&tables).await?;
         for table in &tables {
             filling.take(table, self.source.rows(table)).await?;
         }
@@ -159,7 +171,10 @@ impl StoreCopy {
         filling.end_leases().await?;
         self.source.commit_as_past(&self.options.place()).await?;
         filling.commit().await?;
-        self.source.close().await?;
+        if let Err(error) = self.source.close().await {
+            // Everything is there, and the file says so.
+            tracing::warn!(error = &error as &dyn std::error::Error, "not closed");
+        }
         copied.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(copied)
     }

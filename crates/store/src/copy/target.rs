@@ -54,9 +54,13 @@ impl Target {
         Ok(())
     }
 
-    /// Fails where it holds a deployment: this one, or another.
-    pub(super) async fn refuse_used(&mut self, deployment: &[u8]) -> Result<(), CopyError> {
-        if self.is_made { refuse_used(&mut self.connection, deployment).await } else { Ok(()) }
+    /// The id of the deployment that it holds.
+    pub(super) async fn deployment(&mut self) -> Result<Option<Vec<u8>>, CopyError> {
+        if !self.is_made {
+            return Ok(None);
+        }
+        let select = sqlx::query_scalar("SELECT id FROM deployment");
+        select.fetch_optional(&mut self.connection).await.map_err(failed)
     }
 
     /// The columns of all tables.
@@ -92,16 +96,11 @@ impl Target {
 
     /// Begins to fill it. A node that starts meanwhile waits: it must not make a deployment of its
     /// own.
-    pub(super) async fn fill(
-        &mut self,
-        tables: &[Table],
-        deployment: &[u8],
-    ) -> Result<Filling<'_>, CopyError> {
+    pub(super) async fn fill(&mut self, tables: &[Table]) -> Result<Filling<'_>, CopyError> {
         let mut transaction = self.connection.begin().await.map_err(failed)?;
         let names: Vec<_> = tables.iter().map(|table| quoted(&table.name)).collect();
         let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", names.join(", "));
         transaction.execute(AssertSqlSafe(lock)).await.map_err(failed)?;
-        refuse_used(&mut transaction, deployment).await?;
         for table in tables {
             let any = format!("SELECT EXISTS (SELECT FROM {})", quoted(&table.name));
             let any = sqlx::query_scalar(AssertSqlSafe(any)).fetch_one(&mut *transaction).await;
@@ -176,15 +175,6 @@ impl Filling<'_> {
     pub(super) async fn commit(self) -> Result<(), CopyError> {
         let committed = self.transaction.commit().await;
         committed.map_err(|error| CopyError::Unknown(store_error(error)))
-    }
-}
-
-async fn refuse_used(connection: &mut PgConnection, deployment: &[u8]) -> Result<(), CopyError> {
-    let select = sqlx::query_scalar::<_, Vec<u8>>("SELECT id FROM deployment");
-    match select.fetch_optional(connection).await.map_err(failed)? {
-        None => Ok(()),
-        Some(id) if id == deployment => Err(CopyError::Done),
-        Some(_) => Err(CopyError::Occupied("deployment".into())),
     }
 }
 

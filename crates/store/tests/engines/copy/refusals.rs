@@ -1,7 +1,7 @@
 //! Where a copy could harm something it is refused, and nothing has changed.
 
 use opencpm_operations::port::StoreError;
-use opencpm_store::{CopyError, OpenError, PostgresStore};
+use opencpm_store::{CopyError, OpenError, PostgresStore, SqliteStore};
 use tokio::task::spawn_blocking;
 
 use super::world::Move;
@@ -29,6 +29,23 @@ async fn a_second_copy_is_refused_wherever_it_would_go() {
     let refused = opencpm_store::StoreCopy::prepare(&moving.file, other.options()).await;
     let here = moving.database.options().place();
     assert!(matches!(refused, Err(CopyError::Moved(place)) if place == here));
+}
+
+/// What was changed since is nowhere else: whoever is told that all is done loses it.
+#[tokio::test]
+async fn a_file_that_went_on_after_its_copy_is_not_said_to_be_copied() {
+    let mut moving = Move::new().await;
+    moving.copy().await.unwrap();
+    assert!(SqliteStore::reopen(&moving.file).await.unwrap());
+    moving.sqlite("UPDATE device SET alias = 'since' WHERE instance = 'cpm-a'").await;
+    let refused = moving.copy().await.unwrap_err();
+    assert!(matches!(refused, CopyError::GoneOn), "{refused}");
+    assert!(refused.to_string().contains("another, empty database"), "{refused}");
+    moving.serve_file().await.unwrap().close().await.unwrap();
+    moving.database = spawn_blocking(|| Database::new(Server::Shared)).await.unwrap();
+    moving.copy().await.unwrap();
+    assert_eq!(moving.postgres("SELECT count(*) FROM device WHERE alias = 'since'"), "1");
+    assert!(matches!(moving.copy().await, Err(CopyError::Done)));
 }
 
 #[tokio::test]
