@@ -1,4 +1,5 @@
 use std::fmt::Display;
+use std::time::{Duration, Instant};
 
 use lapin::message::Delivery;
 use lapin::options::{BasicGetOptions, QueueBindOptions, QueueDeclareOptions};
@@ -9,6 +10,12 @@ use crate::RabbitMq;
 
 /// What a stranger needs of it.
 const ORDER: &str = "the broker takes it";
+
+/// A message comes so soon, on a busy machine too.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Somebody else at the broker: an operator who looks, or an attacker who writes.
 pub struct Stranger {
@@ -48,12 +55,15 @@ impl Stranger {
         name
     }
 
-    /// The next message of a queue, as soon as there is one.
+    /// The next message of a queue, as soon as there is one. Panics when none comes.
     pub async fn get(&self, queue: &str) -> Delivery {
+        let start = Instant::now();
         loop {
             if let Some(message) = self.next(queue).await {
                 return message;
             }
+            assert!(start.elapsed() < LIMIT, "a message in {queue}: not within {LIMIT:?}");
+            tokio::time::sleep(PAUSE).await;
         }
     }
 

@@ -191,7 +191,7 @@ async fn a_device_that_is_made_with_a_tag_carries_it_genuinely_and_only_in_its_a
         let attributes = Attributes { tags: vec![db.clone()], ..<_>::default() };
         let new = NewDevice { instance: None, account, attributes };
         let made = create_device(&world.api, world.administrator(), new).await.unwrap();
-        let found = world.api.store.reset_candidates(&[made.clone()]).await.unwrap();
+        let found = world.api.store.reset_candidates(std::slice::from_ref(&made)).await.unwrap();
         let keys = &*world.api.keys;
         let kept = &found.devices[0].tags[0];
         check_tag(keys, account, &made, kept).unwrap();
