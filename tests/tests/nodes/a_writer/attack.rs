@@ -57,7 +57,9 @@ impl Attack {
         machines: &[usize],
         attack: impl FnOnce(&Self, &[u64]),
     ) -> Vec<Value> {
-        // The time of a lease is enough for all of it.
+        // After the last attack agents may still be on their way back. From now on the time of a
+        // lease is enough for all of it.
+        machines.iter().for_each(|it| self.nodes.wait_for_agent(self.instance(*it), true));
         self.signal_gateways(Signal::STOP);
         let mut reset = |machine: &usize| {
             let password = self.password();
