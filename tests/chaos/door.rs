@@ -102,7 +102,17 @@ impl Door {
             Dialect::V2 => Answer::of_v2(body),
             Dialect::V3 => Answer::of_v3(body),
         }
-        .unwrap_or_else(strange)
+        .map_or_else(strange, Self::unless_unknown)
+    }
+
+    /// One that says that it knows nothing is no refusal: the same request is to be sent again.
+    fn unless_unknown(answer: Answer) -> Answer {
+        match answer {
+            Answer::Refused(it) if it.message.contains("is not known") => {
+                Answer::Nothing(it.message)
+            }
+            answer => answer,
+        }
     }
 
     fn form(&self, action: &str, parameters: &[(&str, &str)]) -> Request {
