@@ -7,10 +7,14 @@ use opencpm_domain::{
 };
 use opencpm_protocol::key::VerifyingKey;
 
+use super::change::{
+    AdminChange, Administered, Enrolled, Enrolment, FirstStart, NodeJoin, NodeJoined,
+};
+use super::store_error::StoreError;
 use crate::row::{
-    Acceptance, Account, ApiKey, AuditEntry, Device, DeviceAuthority, DeviceKey, DeviceQuery,
-    EnrolmentToken, FirstUse, JobChange, JobRow, LogEntry, LogQuery, Maintenance, NewTask, Node,
-    NodeId, NodeToken, Page, ResetCandidates, Sealing, TaskRow, Unique,
+    Acceptance, Account, ApiKey, Device, DeviceKey, DeviceQuery, EnrolmentToken, FirstUse,
+    JobChange, JobRow, LogEntry, LogQuery, Maintenance, NewTask, Node, NodeId, NodeToken, Page,
+    ResetCandidates, Sealing, TaskRow, Unique,
 };
 
 /// The only source of truth.
@@ -237,149 +241,6 @@ pub struct FoundKey {
     pub maintenance: Option<Maintenance>,
 }
 
-/// Everything that the first start writes, in one commit.
-#[derive(Clone, Debug)]
-pub struct FirstStart {
-    /// The deployment.
-    pub deployment: DeploymentRow,
-    /// The first account.
-    pub account: Account,
-    /// Its first key.
-    pub api_key: ApiKey,
-    /// For the audit table.
-    pub audit: AuditEntry,
-}
-
-/// An administrative request.
-#[derive(Clone, Debug)]
-pub struct AdminChange {
-    /// What to change.
-    pub what: Change,
-    /// Who did it.
-    pub audit: AuditEntry,
-    /// What makes the request unique; `None` where nobody asked.
-    pub unique: Option<Unique>,
-}
-
-/// What an administrator can change.
-#[derive(Clone, Debug)]
-pub enum Change {
-    /// A new account.
-    CreateAccount(Account),
-    /// Name or block.
-    ModifyAccount {
-        /// Which.
-        app_id: AppId,
-        /// A new name; `None` leaves it as it is.
-        name: Option<String>,
-        /// Whether it is blocked; `None` leaves it as it is.
-        blocked: Option<bool>,
-    },
-    /// A new key. The maker of a temporary one must still be there and enabled.
-    CreateApiKey(ApiKey),
-    /// Replaces a key's row. The temporary keys that a disabled one made are forgotten.
-    ModifyApiKey(ApiKey),
-    /// A new device, ahead of its enrolment or not.
-    CreateDevice(Box<Device>),
-    /// Changes the attributes that are given. The others stay as they are at that moment, so that
-    /// of two changes at once neither undoes the other.
-    ModifyAttributes(InstanceId, Box<crate::row::AttributeChanges>),
-    /// Replaces a device's signed part. Open jobs end as the changes say, the connection is cut.
-    ModifyAuthority {
-        /// What it is from now on.
-        authority: DeviceAuthority,
-        /// Under a row key.
-        signature: [u8; 64],
-        /// Ends of its open jobs.
-        jobs: Vec<JobChange>,
-    },
-    /// A new token.
-    CreateEnrolmentToken(EnrolmentToken),
-    /// A new token for nodes.
-    CreateNodeToken(NodeToken),
-    /// Replaces a node's row.
-    ModifyNode(Node),
-    /// Maintenance; if it is under way, only its message changes.
-    BeginMaintenance(Maintenance),
-    /// No maintenance, whether or not there was one.
-    EndMaintenance,
-}
-
-/// What became of an [`AdminChange`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Administered {
-    /// Written, and durable.
-    Done,
-    /// The same signed request was used before; nothing was written.
-    Replayed,
-    /// What was to be created exists already; nothing was written.
-    Exists,
-    /// What was to be changed does not exist, or changed meanwhile; nothing was written.
-    Missing,
-}
-
-/// An enrolment to be written.
-#[derive(Clone, Debug)]
-pub struct Enrolment {
-    /// The token used.
-    pub token: [u8; 32],
-    /// By the API node's clock; decides whether the token has expired.
-    pub now: Timestamp,
-    /// The device's signed part from now on: new, or with a raised generation.
-    pub authority: DeviceAuthority,
-    /// Under a row key.
-    pub signature: [u8; 64],
-    /// The new identity key. The former one gets its `until`.
-    pub key: DeviceKey,
-    /// The first sealing key.
-    pub sealing: Sealing,
-    /// CBOR of the facts.
-    pub facts: Vec<u8>,
-    /// The agent's version.
-    pub agent_version: String,
-    /// Attributes of a new device; an existing one keeps its own.
-    pub attributes: crate::row::Attributes,
-    /// Ends of the device's open jobs, when it is enrolled again.
-    pub jobs: Vec<JobChange>,
-    /// For the audit table.
-    pub audit: AuditEntry,
-}
-
-/// What became of an [`Enrolment`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Enrolled {
-    /// Written, and durable.
-    Done,
-    /// The token is used up, expired or gone; nothing was written.
-    TokenRefused,
-    /// The device or its jobs changed meanwhile; nothing was written. Read again.
-    Changed,
-}
-
-/// A node that joins.
-#[derive(Clone, Debug)]
-pub struct NodeJoin {
-    /// The token used.
-    pub token: [u8; 32],
-    /// By the API node's clock; decides whether the token has expired.
-    pub now: Timestamp,
-    /// The node.
-    pub node: Node,
-    /// For the audit table.
-    pub audit: AuditEntry,
-}
-
-/// What became of a [`NodeJoin`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NodeJoined {
-    /// Written, and durable.
-    Done,
-    /// The token is used up, expired or gone; nothing was written.
-    TokenRefused,
-    /// The node is there already; nothing was written.
-    Known,
-}
-
 /// Which jobs to deliver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deliverable {
@@ -419,39 +280,4 @@ pub struct Bind {
     pub boot: String,
     /// When it said so, by the time since that boot.
     pub since_boot: Option<Span>,
-}
-
-/// The source of [`StoreError::Unavailable`] where a change was about to become durable: whether it
-/// is, nobody knows. Made again, it finds what it has done already.
-#[derive(Debug, thiserror::Error)]
-#[error("the answer to a commit was lost")]
-pub struct OutcomeUnknown(#[source] pub Box<dyn std::error::Error + Send + Sync>);
-
-impl StoreError {
-    /// Whether the change that failed may be durable all the same.
-    pub fn is_outcome_unknown(&self) -> bool {
-        matches!(self, Self::Unavailable(source) if source.is::<OutcomeUnknown>())
-    }
-}
-
-/// The store cannot do it now, or never could.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Unreachable, full, read-only or the like: later it may work.
-    #[error("the store is not available")]
-    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The lease of the gateway that asks is not valid.
-    #[error("the lease of the gateway has ended")]
-    LeaseEnded,
-    /// The data cannot be as it is.
-    #[error("the store holds impossible data: {0}")]
-    Corrupt(&'static str),
-    /// Made by a newer version.
-    #[error("the store has schema {found}, this version knows up to {known}")]
-    Newer {
-        /// The schema in the store.
-        found: i64,
-        /// The newest schema that this version knows.
-        known: i64,
-    },
 }
