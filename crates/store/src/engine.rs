@@ -57,6 +57,16 @@ impl When {
     }
 }
 
+/// How a change gets to the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// With everybody else.
+    Ordinary,
+    /// Small, and must not wait for large ones: a lease. Where there is one writer, what waits for
+    /// it shares its next commit, and this is no other way.
+    Reserved,
+}
+
 /// A database engine.
 #[async_trait]
 pub(crate) trait Engine: Send + Sync + 'static {
@@ -65,16 +75,7 @@ pub(crate) trait Engine: Send + Sync + 'static {
 
     /// Runs a change, all or nothing, and returns after its commit is durable. It may be run
     /// again from the beginning where it met another one.
-    async fn write<T, F>(&self, change: F) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: for<'s> Fn(&'s mut Session) -> BoxFuture<'s, Result<Outcome<T>, StoreError>>
-            + Send
-            + Sync
-            + 'static;
-
-    /// The same for a small change that must not wait for large ones: a lease.
-    async fn write_at_once<T, F>(&self, change: F) -> Result<T, StoreError>
+    async fn write<T, F>(&self, way: Way, change: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: for<'s> Fn(&'s mut Session) -> BoxFuture<'s, Result<Outcome<T>, StoreError>>
@@ -95,12 +96,12 @@ pub(crate) trait Engine: Send + Sync + 'static {
 /// Runs a change on an engine. The arguments are shared by its runs.
 macro_rules! run_change {
     ($engine:ident, [$($argument:ident),*], |$session:ident| $change:expr) => {
-        run_change!($engine.write, [$($argument),*], |$session| $change)
+        run_change!($engine, Way::Ordinary, [$($argument),*], |$session| $change)
     };
-    ($engine:ident.$write:ident, [$($argument:ident),*], |$session:ident| $change:expr) => {{
+    ($engine:ident, $way:expr, [$($argument:ident),*], |$session:ident| $change:expr) => {{
         $(let $argument = std::sync::Arc::new($argument);)*
         $engine
-            .$write(move |$session| {
+            .write($way, move |$session| {
                 $(let $argument = std::sync::Arc::clone(&$argument);)*
                 Box::pin(async move { $change.await })
             })
@@ -312,7 +313,7 @@ macro_rules! store_port {
                 length: Span,
             ) -> Result<bool, StoreError> {
                 let when = self.when();
-                run_change!(self.write_at_once, [], |s| gateway::renew(s, gateway, length, when))
+                run_change!(self, Way::Reserved, [], |s| gateway::renew(s, gateway, length, when))
             }
 
             async fn prune_gateways(&self, ago: Span, limit: u32) -> Result<u64, StoreError> {
@@ -322,7 +323,7 @@ macro_rules! store_port {
 
             async fn end_lease(&self, gateway: GatewayId) -> Result<(), StoreError> {
                 let when = self.when();
-                run_change!(self.write_at_once, [], |s| gateway::end(s, gateway, when))
+                run_change!(self, Way::Reserved, [], |s| gateway::end(s, gateway, when))
             }
 
             async fn bind(

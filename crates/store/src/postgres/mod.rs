@@ -16,7 +16,7 @@ use sqlx::PgPool;
 use tokio::time::{sleep, timeout};
 
 use crate::column::read;
-use crate::engine::{Engine, Outcome, When};
+use crate::engine::{Engine, Outcome, Way, When};
 use crate::session::{Meter, Session, store_error};
 use crate::statement::query;
 
@@ -94,23 +94,6 @@ impl PostgresStore {
         Ok(Session::postgres(transaction, listener, Arc::clone(&self.meter)))
     }
 
-    async fn change<T, F>(&self, pool: &PgPool, change: F) -> Result<T, StoreError>
-    where
-        F: for<'s> Fn(&'s mut Session) -> BoxFuture<'s, Result<Outcome<T>, StoreError>> + Sync,
-    {
-        let mut round = 1;
-        loop {
-            match self.attempt(pool, &change).await {
-                Err(error) if round < ROUNDS && met_another(&error) => {
-                    tracing::debug!(round, "a change met another one and is made again");
-                    sleep(pause(round)).await;
-                    round += 1;
-                }
-                result => return result,
-            }
-        }
-    }
-
     async fn attempt<T, F>(&self, pool: &PgPool, change: &F) -> Result<T, StoreError>
     where
         F: for<'s> Fn(&'s mut Session) -> BoxFuture<'s, Result<Outcome<T>, StoreError>> + Sync,
@@ -130,7 +113,7 @@ impl Engine for PostgresStore {
         self.begin(&self.pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
     }
 
-    async fn write<T, F>(&self, change: F) -> Result<T, StoreError>
+    async fn write<T, F>(&self, way: Way, change: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: for<'s> Fn(&'s mut Session) -> BoxFuture<'s, Result<Outcome<T>, StoreError>>
@@ -138,18 +121,21 @@ impl Engine for PostgresStore {
             + Sync
             + 'static,
     {
-        self.change(&self.pool, change).await
-    }
-
-    async fn write_at_once<T, F>(&self, change: F) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: for<'s> Fn(&'s mut Session) -> BoxFuture<'s, Result<Outcome<T>, StoreError>>
-            + Send
-            + Sync
-            + 'static,
-    {
-        self.change(&self.reserve, change).await
+        let pool = match way {
+            Way::Ordinary => &self.pool,
+            Way::Reserved => &self.reserve,
+        };
+        let mut round = 1;
+        loop {
+            match self.attempt(pool, &change).await {
+                Err(error) if round < ROUNDS && met_another(&error) => {
+                    tracing::debug!(round, "a change met another one and is made again");
+                    sleep(pause(round)).await;
+                    round += 1;
+                }
+                result => return result,
+            }
+        }
     }
 
     fn when(&self) -> When {

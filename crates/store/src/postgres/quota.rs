@@ -6,7 +6,7 @@ use opencpm_operations::port::{QuotaLedger, QuotaLine, StoreError};
 
 use super::PostgresStore;
 use crate::column::{number, read, time};
-use crate::engine::{Engine, Outcome, When};
+use crate::engine::{Engine, Outcome, Way, When};
 use crate::session::Session;
 use crate::statement::{json, query};
 
@@ -14,7 +14,7 @@ use crate::statement::{json, query};
 impl QuotaLedger for PostgresStore {
     async fn take(&self, lines: &[QuotaLine], _: Timestamp) -> Result<Option<usize>, StoreError> {
         let lines = std::sync::Arc::new(lines.to_vec());
-        self.write(move |session| {
+        self.write(Way::Ordinary, move |session| {
             let lines = std::sync::Arc::clone(&lines);
             Box::pin(async move { take(session, &lines).await })
         })

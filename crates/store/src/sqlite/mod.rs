@@ -16,7 +16,7 @@ use opencpm_operations::row::DeviceQuery;
 use sqlx::Connection;
 use sqlx::sqlite::SqlitePool;
 
-use crate::engine::{Engine, Outcome, When};
+use crate::engine::{Engine, Outcome, Way, When};
 use crate::session::{Meter, Session, store_error};
 use crate::statements::{device_list, gateway};
 
@@ -111,19 +111,7 @@ impl Engine for SqliteStore {
         Ok(Session::reader(transaction, Arc::clone(&self.meter)))
     }
 
-    async fn write<T, F>(&self, change: F) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: for<'s> Fn(&'s mut Session) -> BoxFuture<'s, Result<Outcome<T>, StoreError>>
-            + Send
-            + Sync
-            + 'static,
-    {
-        self.writer.write(change).await
-    }
-
-    /// One writer: what waits for it shares its next commit.
-    async fn write_at_once<T, F>(&self, change: F) -> Result<T, StoreError>
+    async fn write<T, F>(&self, _: Way, change: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: for<'s> Fn(&'s mut Session) -> BoxFuture<'s, Result<Outcome<T>, StoreError>>

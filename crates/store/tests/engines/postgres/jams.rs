@@ -1,13 +1,11 @@
 //! What must not wait does not, and what has waited is looked at again.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use sqlx::Connection;
 use tokio::task::{JoinSet, spawn_blocking};
-use tokio::time::{sleep, timeout};
 
-use super::world::{Database, PATIENCE, Server, awaited_by};
+use super::world::{Database, Server, awaited_by, counts};
 use crate::contract::World;
 use crate::contract::world::{GATEWAY, span};
 
@@ -30,20 +28,9 @@ async fn slow_statements_on_every_connection_cost_no_gateway_its_lease() {
     for _ in 0..connections {
         let store = Arc::clone(&world.store);
         // On a busy machine a connection may come too late for the first try.
-        jam.spawn(async move {
-            while store.accounts().await.is_err() {
-                sleep(Duration::from_millis(10)).await;
-            }
-        });
+        jam.spawn(async move { while store.accounts().await.is_err() {} });
     }
-    let jammed = async {
-        while sqlx::query_scalar::<_, i64>(SLOW_ONES).fetch_one(&mut other).await.unwrap()
-            < connections
-        {
-            sleep(Duration::from_millis(10)).await;
-        }
-    };
-    timeout(PATIENCE, jammed).await.unwrap();
+    counts(&mut other, SLOW_ONES, |slow| slow >= connections).await;
     assert!(world.store.renew_lease(GATEWAY, span(10)).await.unwrap());
     world.store.check().await.unwrap();
     world.store.end_lease(GATEWAY).await.unwrap();

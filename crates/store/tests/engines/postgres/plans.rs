@@ -12,9 +12,8 @@ use opencpm_operations::row::{Acceptance, DeviceQuery, DeviceScope, LogQuery, Ne
 use opencpm_store::{PostgresOptions, PostgresStore};
 use sqlx::PgConnection;
 use tokio::task::spawn_blocking;
-use tokio::time::{Duration, sleep, timeout};
 
-use super::world::{Database, PATIENCE, Server};
+use super::world::{Database, Server, counts};
 use crate::contract::world::{
     GATEWAY, enrolment, fingerprint, hello, identity, nonce, sealing, secret_id, span, tag_filter,
 };
@@ -110,13 +109,7 @@ impl Scene {
         // A process of the server tells its numbers when it ends.
         let others = "SELECT count(*) FROM pg_stat_activity
             WHERE datname = current_database() AND application_name = 'opencpm'";
-        let ended = async {
-            while sqlx::query_scalar::<_, i64>(others).fetch_one(&mut self.line).await.unwrap() > 0
-            {
-                sleep(Duration::from_millis(10)).await;
-            }
-        };
-        timeout(PATIENCE, ended).await.unwrap();
+        counts(&mut self.line, others, |others| others == 0).await;
         let read = sqlx::query_scalar::<_, i64>(READ).bind(LARGE.as_slice());
         read.fetch_one(&mut self.line).await.unwrap().unsigned_abs()
     }

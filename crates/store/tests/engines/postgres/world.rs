@@ -40,13 +40,17 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) async fn awaited_by(holder: &mut PgConnection, number: i64) {
     const WAITING: &str = "SELECT count(*) FROM pg_locks
         WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))";
-    let waiting = async {
-        while sqlx::query_scalar::<_, i64>(WAITING).fetch_one(&mut *holder).await.unwrap() < number
-        {
+    counts(holder, WAITING, |waiting| waiting >= number).await;
+}
+
+/// Returns when what this query counts is so. The server tells nobody of what it counts by itself.
+pub(crate) async fn counts(line: &mut PgConnection, query: &'static str, so: impl Fn(i64) -> bool) {
+    let counted = async {
+        while !so(sqlx::query_scalar(query).fetch_one(&mut *line).await.unwrap()) {
             sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(PATIENCE, waiting).await.unwrap();
+    timeout(PATIENCE, counted).await.unwrap();
 }
 
 /// A migrated database, and the store that is open on it.
