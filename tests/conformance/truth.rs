@@ -84,42 +84,40 @@ impl Truth {
     }
 
     fn without_database(&mut self) {
-        let before = self.written();
-        self.nodes.postgres.stop();
-        self.refused("PostgreSQL is stopped", DATABASE);
-        self.nodes.postgres.start_again();
-        self.wrote_nothing(&before);
-        self.heals("PostgreSQL is back");
-
-        let before = self.written();
-        self.read_only("on");
-        self.refused("PostgreSQL takes no changes", DATABASE);
-        self.read_only("off");
-        self.wrote_nothing(&before);
-        self.heals("PostgreSQL takes changes");
-
+        self.while_away(
+            ["PostgreSQL is stopped", "PostgreSQL is back"],
+            DATABASE,
+            |nodes| nodes.postgres.stop(),
+            |nodes| nodes.postgres.start_again(),
+        );
+        self.while_away(
+            ["PostgreSQL takes no changes", "PostgreSQL takes changes"],
+            DATABASE,
+            |nodes| read_only(nodes, "on"),
+            |nodes| read_only(nodes, "off"),
+        );
         let Some(disk) = self.disk.take() else {
             println!("not run here: a full disk needs root");
             return;
         };
         // An empty table has no page that a row would still fit into.
         self.nodes.postgres.sql("opencpm", "VACUUM FULL sealed");
-        let before = self.written();
-        disk.fill();
-        self.refused("PostgreSQL's disk is full", DATABASE);
-        disk.free();
-        self.wrote_nothing(&before);
-        self.heals("PostgreSQL's disk has room");
+        self.while_away(
+            ["PostgreSQL's disk is full", "PostgreSQL's disk has room"],
+            DATABASE,
+            |_| disk.fill(),
+            |_| disk.free(),
+        );
         self.disk = Some(disk);
     }
 
     fn without_broker(&mut self) {
-        let before = self.written();
-        self.nodes.rabbit.kill();
-        self.refused("RabbitMQ is stopped", BROKER);
-        self.nodes.rabbit.start_again();
-        self.wrote_nothing(&before);
-        self.heals("RabbitMQ is back");
+        self.while_away(
+            ["RabbitMQ is stopped", "RabbitMQ is back"],
+            BROKER,
+            |nodes| nodes.rabbit.kill(),
+            |nodes| nodes.rabbit.start_again(),
+        );
 
         self.nodes.rabbit.control(&["set_vm_memory_high_watermark", "absolute", "1"]);
         // The alarm is raised when the broker looks the next time.
@@ -166,6 +164,23 @@ impl Truth {
         self.wrote_nothing(&before);
         self.nodes.machines[0].agent.tend();
         self.heals("the agent is back");
+    }
+
+    /// Takes something away and gives it back: meanwhile every client is told so, nothing is
+    /// written, and then it heals.
+    fn while_away(
+        &mut self,
+        [away, back]: [&str; 2],
+        code: Code,
+        take: impl FnOnce(&mut Nodes),
+        give: impl FnOnce(&mut Nodes),
+    ) {
+        let before = self.written();
+        take(&mut self.nodes);
+        self.refused(away, code);
+        give(&mut self.nodes);
+        self.wrote_nothing(&before);
+        self.heals(back);
     }
 
     /// Every client is told this at every node.
@@ -231,17 +246,6 @@ impl Truth {
         assert_eq!(self.written(), before);
     }
 
-    fn read_only(&self, value: &str) {
-        let set = format!("ALTER SYSTEM SET default_transaction_read_only = {value}");
-        self.nodes.postgres.sql("postgres", &set);
-        self.nodes.postgres.sql("postgres", "SELECT pg_reload_conf()");
-        // Each connection hears of it by itself.
-        eventually("the setting", LIMIT, || {
-            let shown = self.nodes.postgres.sql("opencpm", "SHOW default_transaction_read_only");
-            (shown == value).then_some(())
-        });
-    }
-
     fn lease_ends(&self, which: &str) {
         let valid = format!("SELECT count(*) FROM gateway WHERE until > store_now() AND {which}");
         eventually("the end of the lease", LIMIT, || {
@@ -262,4 +266,15 @@ impl User {
     fn is(&self, told: &Refusal, (v2, v3): Code) -> bool {
         told.code == json!(v2) || told.code == json!(v3)
     }
+}
+
+fn read_only(nodes: &Nodes, value: &str) {
+    let set = format!("ALTER SYSTEM SET default_transaction_read_only = {value}");
+    nodes.postgres.sql("postgres", &set);
+    nodes.postgres.sql("postgres", "SELECT pg_reload_conf()");
+    // Each connection hears of it by itself.
+    eventually("the setting", LIMIT, || {
+        let shown = nodes.postgres.sql("opencpm", "SHOW default_transaction_read_only");
+        (shown == value).then_some(())
+    });
 }

@@ -1,8 +1,7 @@
 //! Whoever can write the database may hide a success, but can neither invent one nor have a
 //! machine act; and what was changed is named.
 
-use opencpm_domain::Timestamp;
-use opencpm_domain::{Advice, Condition, JobState, Reason, Span, TaskId};
+use opencpm_domain::{Advice, Condition, JobState, Reason, Span, TaskId, Timestamp};
 use opencpm_operations::authenticate::known_key;
 use opencpm_operations::connect::{ConnectRefusal, recognise};
 use opencpm_operations::deliver::deliver;
@@ -124,11 +123,7 @@ async fn a_replaced_identity_key_proves_nothing_for_jobs_after_it() {
 #[tokio::test]
 async fn a_failed_device_cannot_be_taken_out_of_its_task() {
     let world = World::new().await;
-    let [good, bad] = world.machines().await;
-    let task = world.reset(&[&good.instance, &bad.instance]).await.unwrap();
-    good.obey(&world, &[]).await;
-    let frame = world.job_for(&bad).await;
-    bad.report(&world, &bad.failure(&frame, Reason::DiskFull)).await;
+    let task = half_done(&world).await;
     assert_eq!(world.result(task).await.status.number(), 3);
     world.forge("DELETE FROM job WHERE status = 2").await;
     assert_unproven(&world, task, ProofError::Incomplete).await;
@@ -139,15 +134,21 @@ async fn a_failed_device_cannot_be_taken_out_of_its_task() {
     assert_eq!(refused.condition, Condition::StoreUnavailable);
 }
 
+/// A task that one machine did and the other did not.
+async fn half_done(world: &World) -> TaskId {
+    let [good, bad] = world.machines().await;
+    let task = world.reset(&[&good.instance, &bad.instance]).await.unwrap();
+    good.obey(world, &[]).await;
+    let frame = world.job_for(&bad).await;
+    bad.report(world, &bad.failure(&frame, Reason::DiskFull)).await;
+    task
+}
+
 /// Whoever writes the database can take its constraints away, too.
 #[tokio::test]
 async fn a_success_told_twice_does_not_stand_for_a_failure() {
     let world = World::new().await;
-    let [good, bad] = world.machines().await;
-    let task = world.reset(&[&good.instance, &bad.instance]).await.unwrap();
-    good.obey(&world, &[]).await;
-    let frame = world.job_for(&bad).await;
-    bad.report(&world, &bad.failure(&frame, Reason::DiskFull)).await;
+    let task = half_done(&world).await;
     let mut intruder = world.intruder.acquire().await.unwrap();
     for change in [
         "CREATE TABLE loose AS SELECT * FROM job WHERE status = 1",
