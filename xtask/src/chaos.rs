@@ -16,7 +16,19 @@ pub(crate) struct Rounds {
 
 /// Builds everything and runs so many rounds.
 pub(crate) fn run(workspace: &Workspace, rounds: &Rounds) -> Result<(), CommandError> {
-    let Binaries { server, agent } = binaries::build(workspace, Profile::Dev)?;
+    check(workspace, &binaries::build(workspace, Profile::Dev)?, rounds)
+}
+
+/// The rounds that are a part of `cargo xtask test`: the same choices each time.
+pub(crate) const SHORT: Rounds = Rounds { number: 60, seed: Some(1), embedded: false, stop: false };
+
+/// Runs so many rounds with these binaries.
+pub(crate) fn check(
+    workspace: &Workspace,
+    binaries: &Binaries,
+    rounds: &Rounds,
+) -> Result<(), CommandError> {
+    let Binaries { server, agent } = binaries;
     let build = ["build", "--quiet", "-p", "opencpm-tests", "--bin", "chaos"];
     command::succeed(&mut workspace.cargo(build))?;
     let program = workspace.target.join("debug/chaos");

@@ -11,7 +11,7 @@ use crate::binaries::{self, Binaries, Profile};
 use crate::command::{self, CommandError};
 use crate::fuzz::Enough;
 use crate::workspace::Workspace;
-use crate::{agent, arrows, conformance, fuzz, schemathesis};
+use crate::{agent, arrows, chaos, conformance, fuzz, schemathesis};
 
 /// A step failed.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +67,7 @@ fn steps(workspace: &Workspace, announce: &dyn Fn(&str)) -> Result<(), TestError
     let binaries = binaries::build(workspace, Profile::Dev)?;
     announce("the static agent");
     let agent_static = agent::build(workspace)?;
-    let checks: [Check<'_>; 6] = [
+    let checks: [Check<'_>; 7] = [
         ("fuzzing, short", &|| Ok(fuzz::run(workspace, Enough::Runs(fuzz::SHORT), &[])?)),
         ("unit, property and end-to-end tests", &|| {
             let all = ["test", "--workspace", "--exclude", "opencpm-agent", "--no-fail-fast"];
@@ -85,6 +85,9 @@ fn steps(workspace: &Workspace, announce: &dyn Fn(&str)) -> Result<(), TestError
         }),
         ("requests generated from the OpenAPI document", &|| {
             Ok(schemathesis::check(workspace, &binaries)?)
+        }),
+        ("faults, one a round, in a cluster under load", &|| {
+            Ok(chaos::check(workspace, &binaries, &chaos::SHORT)?)
         }),
         // Last: it leaves this agent where the ordinary one was.
         ("the agent's own tests, which also kill it at chosen points", &|| {
