@@ -198,11 +198,16 @@ impl Checker {
         // The first one is from before any reset.
         device.looked_at = device.looked_at.max(1);
         for sighting in &seen.hashes[device.looked_at..] {
-            let fits = |reset: &usize| {
+            let mut fits = |reset: &usize| {
                 let password = &self.resets[*reset].reset.password;
                 self.crypt.verifies(&sighting.hash, password)
             };
-            if let Some(place) = device.wanted.iter().rposition(fits) {
+            // Each try costs a whole hash, and those that were accepted are the likely ones.
+            let accepted = |reset: &usize| matches!(self.resets[*reset].told, Some(Told::Task(_)));
+            let place = [true, false].into_iter().find_map(|likely| {
+                device.wanted.iter().rposition(|it| accepted(it) == likely && fits(it))
+            });
+            if let Some(place) = place {
                 device.looked_at += 1;
                 let reset = device.wanted.remove(place);
                 device.made.push(reset);
@@ -217,10 +222,6 @@ impl Checker {
                 break;
             }
             device.looked_at += 1;
-            let fits = |reset: &usize| {
-                let password = &self.resets[*reset].reset.password;
-                self.crypt.verifies(&sighting.hash, password)
-            };
             self.wrong.push(match device.made.iter().copied().rfind(fits) {
                 Some(reset) => format!("{instance}: reset {reset} was carried out twice"),
                 None => format!("{instance}: a password on disk that nobody asked for"),
