@@ -1,14 +1,15 @@
 //! HAProxy with the configuration that we ship, on other addresses.
 
-use std::net::UdpSocket;
+use std::net::{TcpStream, UdpSocket};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::cluster::Node;
 use crate::port::free_port;
-use crate::{Process, eventually, mortal};
+use crate::{Nodes, Process, eventually, mortal};
 
 /// A listener behind it.
 #[derive(Clone, Debug)]
@@ -90,6 +91,25 @@ impl Haproxy {
             command
         });
         Self { process, log, _dir: dir }
+    }
+
+    /// The same before all nodes of a deployment, without TLS to the API. Returns when it listens.
+    pub fn in_front_of(nodes: &Nodes, at: &Addresses) -> Self {
+        let servers = |nodes: &[Node], listener: usize| {
+            [0, 1].map(|number| {
+                let listeners = nodes[number].listeners();
+                Server { at: listeners[listener].clone(), metrics: listeners[2].clone() }
+            })
+        };
+        let servers = Servers {
+            api: servers(&nodes.api, 0),
+            enrolment: servers(&nodes.api, 1),
+            gateways: servers(&nodes.gateways, 1),
+        };
+        let proxy = Self::start(at, &servers);
+        let limit = Duration::from_secs(30);
+        eventually("the load balancer", limit, || TcpStream::connect(&at.api).ok());
+        proxy
     }
 
     /// Waits for a line of its log that holds this.

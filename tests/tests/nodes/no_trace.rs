@@ -1,12 +1,13 @@
-//! A password goes through several nodes, a database and a broker that all log what they can, and
-//! is found nowhere but as a hash in the shadow files.
+//! A password goes through a load balancer, several nodes, a database and a broker that all log
+//! what they can, and is found nowhere but as a hash in the shadow files.
 
 use std::io::Write as _;
 use std::time::Duration;
 
 use opencpm_servers::Stranger;
+use opencpm_tests::haproxy::{Addresses, Haproxy};
 use opencpm_tests::wire::{Tc3, escaped, exchange};
-use opencpm_tests::{Marker, Nodes, NodesOptions, eventually, fresh_nonce, unix_time};
+use opencpm_tests::{Client, Marker, Nodes, NodesOptions, eventually, fresh_nonce, unix_time};
 use serde_json::{Value, json};
 
 const LIMIT: Duration = Duration::from_secs(40);
@@ -14,14 +15,19 @@ const LIMIT: Duration = Duration::from_secs(40);
 #[test]
 fn a_password_leaves_no_trace_in_any_log_or_file_of_nodes_database_and_broker() {
     let nodes = start();
-    for get in [false, true] {
-        a_reset_in_both_dialects(&nodes, get);
-        refusals_in_both_dialects(&nodes, get);
+    let at = Addresses::take();
+    let mut proxy = Haproxy::in_front_of(&nodes, &at);
+    let [one, other] = [0, 1].map(|number| nodes.api[number].authority());
+    for (door, get) in [(&one, false), (&other, true), (&at.api, false), (&at.api, true)] {
+        a_reset_in_both_dialects(&nodes, door, get);
+        refusals_in_both_dialects(&nodes, door, get);
     }
     a_reset_that_fails(&nodes);
     nodes.postgres.sql("opencpm", "CHECKPOINT");
-    let seen = traces(&nodes, &Marker::new(Marker::PASSWORD));
+    let marker = Marker::new(Marker::PASSWORD);
+    let seen = traces(&nodes, &marker);
     assert!(seen.is_empty(), "found in {seen:#?}");
+    the_load_balancer_tells_nothing(&mut proxy, &marker);
     it_would_have_been_found(&nodes);
 }
 
@@ -41,26 +47,25 @@ fn start() -> Nodes {
     nodes
 }
 
-fn a_reset_in_both_dialects(nodes: &Nodes, get: bool) {
-    let node = usize::from(get);
+fn a_reset_in_both_dialects(nodes: &Nodes, door: &str, get: bool) {
     for ask in [v2, v3] {
-        let task = ask(nodes, node, get, nodes.instances()[0], Marker::PASSWORD, true);
+        let task = ask(nodes, door, get, nodes.instances()[0], Marker::PASSWORD, true);
         let task = ["taskId", "TaskId"].into_iter().find_map(|name| found(&task, name));
         let task = task.expect("accepted").as_u64().expect("a number");
-        let data = nodes.client(1 - node).wait(task, LIMIT);
+        let data = nodes.client(usize::from(!get)).wait(task, LIMIT);
         assert_eq!(data["status"], 1, "{data}\n{}", nodes.said());
         assert!(nodes.machines[0].has(Marker::PASSWORD));
     }
 }
 
 /// No such device, a wrong signature, and a password that is too weak but tells most of it.
-fn refusals_in_both_dialects(nodes: &Nodes, get: bool) {
+fn refusals_in_both_dialects(nodes: &Nodes, door: &str, get: bool) {
     // Each holds the marker, and none is allowed: a space, a letter beyond ASCII, too long.
     let weak = [" ", "é", "Mk7#q&Zx!2^Wv@%Mk7#q&Zx!2^Wv@%"]
         .map(|more| format!("{}{more}", Marker::PASSWORD));
     for ask in [v2, v3] {
         let asked = |instance: &str, password: &str, signed: bool| {
-            let answer = ask(nodes, 0, get, instance, password, signed);
+            let answer = ask(nodes, door, get, instance, password, signed);
             let task = ["taskId", "TaskId"].into_iter().find_map(|name| found(&answer, name));
             assert!(task.is_none(), "accepted: {answer}");
         };
@@ -85,8 +90,10 @@ fn a_reset_that_fails(nodes: &Nodes) {
 }
 
 /// API 2.0; the whole answer.
-fn v2(nodes: &Nodes, node: usize, get: bool, device: &str, password: &str, signed: bool) -> Value {
-    let (client, method) = (nodes.client(node), if get { "GET" } else { "POST" });
+fn v2(nodes: &Nodes, door: &str, get: bool, device: &str, password: &str, signed: bool) -> Value {
+    let (secret_id, secret_key) = nodes.key();
+    let client = Client::new(&format!("http://{door}"), secret_id, secret_key);
+    let method = if get { "GET" } else { "POST" };
     let fields = [("instanceIds.0", device), ("passwd", password)];
     let mut form = client.signed_form(method, "ResetDevicePasswd", &fields, &fresh_nonce());
     if !signed {
@@ -96,11 +103,10 @@ fn v2(nodes: &Nodes, node: usize, get: bool, device: &str, password: &str, signe
 }
 
 /// API 3.0; the whole answer.
-fn v3(nodes: &Nodes, node: usize, get: bool, device: &str, password: &str, signed: bool) -> Value {
-    let authority = nodes.api[node].authority();
+fn v3(nodes: &Nodes, door: &str, get: bool, device: &str, password: &str, signed: bool) -> Value {
     let method = if get { "GET" } else { "POST" };
     let action = "ResetDevicePassword";
-    let mut request = Tc3::new(method, &authority, nodes.key(), action, unix_time());
+    let mut request = Tc3::new(method, door, nodes.key(), action, unix_time());
     request.payload = if get {
         format!("InstanceIds.0={}&Password={}", escaped(device), escaped(password))
     } else {
@@ -109,13 +115,20 @@ fn v3(nodes: &Nodes, node: usize, get: bool, device: &str, password: &str, signe
     if !signed {
         "another key".clone_into(&mut request.secret_key);
     }
-    let reply = exchange(&authority, &request.message().bytes()).expect("an answer");
+    let reply = exchange(door, &request.message().bytes()).expect("an answer");
     serde_json::from_str(&reply.body).expect("JSON")
 }
 
 /// A field of the answer, wherever its dialect has it.
 fn found(answer: &Value, name: &str) -> Option<Value> {
     ["data", "Response"].iter().find_map(|part| answer[part].get(name).cloned())
+}
+
+/// It logged a line for each connection, as the shipped configuration has it.
+fn the_load_balancer_tells_nothing(proxy: &mut Haproxy, marker: &Marker) {
+    [" api api/api-1 ", " api api/api-2 "].iter().for_each(|words| proxy.says(words));
+    let log = proxy.log();
+    assert_eq!(marker.forms_in(log.as_bytes()), [""; 0], "{log}");
 }
 
 /// Everything that anybody of the deployment wrote.

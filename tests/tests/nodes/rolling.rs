@@ -1,13 +1,12 @@
 //! Nodes are replaced one by one while clients ask through the shipped load balancer.
 
-use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use opencpm_tests::cluster::Node;
-use opencpm_tests::haproxy::{Addresses, Haproxy, Server, Servers};
+use opencpm_tests::haproxy::{Addresses, Haproxy};
 use opencpm_tests::{Client, Nodes, NodesOptions, Until, binaries, eventually};
 use serde_json::Value;
 
@@ -34,7 +33,7 @@ fn nodes_are_replaced_one_by_one_and_no_request_fails() {
     let options = NodesOptions { binary: Some(&before), ..NodesOptions::default() };
     let mut nodes = Nodes::start_with(2 * CLIENTS, options);
     let at = Addresses::take();
-    let mut proxy = in_front_of(&nodes, &at);
+    let mut proxy = Haproxy::in_front_of(&nodes, &at);
     nodes.upgrade(&now);
     let stories = while_clients_ask(&mut nodes, &at, |nodes| {
         for number in 0..2 {
@@ -57,7 +56,7 @@ fn nodes_are_replaced_one_by_one_and_no_request_fails() {
 fn a_killed_node_costs_each_client_at_most_the_request_under_way() {
     let mut nodes = Nodes::start(2 * CLIENTS);
     let at = Addresses::take();
-    let mut proxy = in_front_of(&nodes, &at);
+    let mut proxy = Haproxy::in_front_of(&nodes, &at);
     let stories = while_clients_ask(&mut nodes, &at, |nodes| {
         nodes.api[0].process.kill();
         proxy.says_again("Server api/api-1 is DOWN", 0);
@@ -68,23 +67,6 @@ fn a_killed_node_costs_each_client_at_most_the_request_under_way() {
     assert!(stories.iter().all(|story| story.failures.len() <= 1), "{failures:#?}");
     assert!(failures.iter().all(|failure| failure.contains("no answer")), "{failures:#?}");
     println!("{} requests under way got no answer", failures.len());
-}
-
-fn in_front_of(nodes: &Nodes, at: &Addresses) -> Haproxy {
-    let servers = |nodes: &[Node], listener: usize| {
-        [0, 1].map(|number| {
-            let [_, _, metrics] = nodes[number].listeners();
-            Server { at: nodes[number].listeners()[listener].clone(), metrics }
-        })
-    };
-    let servers = Servers {
-        api: servers(&nodes.api, 0),
-        enrolment: servers(&nodes.api, 1),
-        gateways: servers(&nodes.gateways, 1),
-    };
-    let proxy = Haproxy::start(at, &servers);
-    eventually("the load balancer", Duration::from_secs(30), || TcpStream::connect(&at.api).ok());
-    proxy
 }
 
 /// Returns when the load balancer knows that it is back.
