@@ -17,8 +17,6 @@ use crate::said::Said;
 pub(crate) struct Checker {
     deadline: Duration,
     crypt: Crypt,
-    /// Entries of the history that were taken.
-    taken: usize,
     pub(crate) resets: Vec<Known>,
     pub(crate) tasks: BTreeMap<u64, Task>,
     devices: Vec<Device>,
@@ -73,7 +71,6 @@ impl Checker {
         Self {
             deadline,
             crypt: Crypt::start(),
-            taken: 0,
             resets: Vec::new(),
             tasks: BTreeMap::new(),
             devices: all,
@@ -89,8 +86,7 @@ impl Checker {
     pub(crate) fn check(&mut self, field: &Field) -> Vec<String> {
         // A reset that begins later may be on a disk before we look there.
         let until = Instant::now();
-        let news = field.history.since(self.taken);
-        self.taken += news.len();
+        let news = field.history.news();
         // What was told is older than what is seen now.
         field.observer.catch_up();
         self.wrong.extend(field.observer.faults());

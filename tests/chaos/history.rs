@@ -1,6 +1,8 @@
 //! What clients asked and were told, and what was done to the cluster, in the order in which it
-//! happened. Nothing is ever changed in it.
+//! happened. Nothing is ever changed in it. Its file keeps everything; memory keeps what was not
+//! compared yet.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::fs::File;
 use std::io::Write;
@@ -37,7 +39,7 @@ pub(crate) enum Told {
 }
 
 /// Something that happened.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Event {
     /// A client begins to ask.
     Asked(Arc<Reset>),
@@ -58,7 +60,7 @@ pub(crate) enum Event {
 }
 
 /// An event and when it was written down.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) at: Instant,
     pub(crate) event: Event,
@@ -71,15 +73,17 @@ pub(crate) struct History {
 }
 
 struct State {
-    entries: Vec<Entry>,
+    news: Vec<Entry>,
     resets: usize,
+    /// Tasks that clients were told of.
+    told: HashSet<u64>,
     file: File,
 }
 
 impl History {
     pub(crate) fn begin(file: &Path) -> Self {
         let file = File::create(file).expect("a file in our own folder");
-        let state = State { entries: Vec::new(), resets: 0, file };
+        let state = State { news: Vec::new(), resets: 0, told: HashSet::new(), file };
         Self { begin: Instant::now(), state: Mutex::new(state) }
     }
 
@@ -104,22 +108,24 @@ impl History {
         self.add_to(&mut self.state(), event);
     }
 
-    /// What came after the first so many entries.
-    pub(crate) fn since(&self, number: usize) -> Vec<Entry> {
-        self.state().entries[number..].to_vec()
+    /// What came since the last call.
+    pub(crate) fn news(&self) -> Vec<Entry> {
+        std::mem::take(&mut self.state().news)
     }
 
     /// Whether a client was told that its reset is this task.
     pub(crate) fn is_told(&self, task: u64) -> bool {
-        let is_it = |entry: &Entry| matches!(&entry.event, Event::Told { told: Told::Task(id), .. } if *id == task);
-        self.state().entries.iter().any(is_it)
+        self.state().told.contains(&task)
     }
 
     fn add_to(&self, state: &mut State, event: Event) {
         let at = Instant::now();
         let seconds = at.duration_since(self.begin).as_secs_f64();
         writeln!(state.file, "{seconds:10.3} {event}").expect("our own file");
-        state.entries.push(Entry { at, event });
+        if let Event::Told { told: Told::Task(id), .. } = &event {
+            state.told.insert(*id);
+        }
+        state.news.push(Entry { at, event });
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

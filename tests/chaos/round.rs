@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use opencpm_tests::Dice;
 use opencpm_tests::cluster::Cluster;
-use serde_json::Value;
 
 use crate::checker::Checker;
 use crate::client::{Manner, reset};
-use crate::door::Answer;
+use crate::door::{Answer, Dialect};
 use crate::field::{Field, pass};
 use crate::history::Event;
 use crate::nemesis::Fault;
+use crate::watcher;
 
 /// Before the strike, at most: tasks are in every state by then.
 const BEFORE_MILLIS: u64 = 700;
@@ -93,17 +93,12 @@ fn probe(field: &Field, door: usize, dice: &mut Dice) -> Result<(), String> {
     while begin.elapsed() < HEALING {
         match field.end_of(task) {
             Some(ended) if ended.succeeded => return Ok(()),
-            Some(_) => return Err(format!("task {task} failed: {}", last_said(field, task))),
+            Some(_) => {
+                let said = watcher::look(field, door, Dialect::V2, task);
+                return Err(format!("task {task} failed: {said:?}"));
+            }
             None => pass(Duration::from_millis(20)),
         }
     }
     Err(format!("task {task} does not end"))
-}
-
-fn last_said(field: &Field, task: u64) -> Value {
-    let said = field.history.since(0).into_iter().rev().find_map(|entry| match entry.event {
-        Event::Looked { task: it, data, .. } if it == task => Some(data),
-        _ => None,
-    });
-    said.unwrap_or_default()
 }
