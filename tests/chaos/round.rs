@@ -93,12 +93,16 @@ fn probe(field: &Field, door: usize, dice: &mut Dice) -> Result<(), String> {
     while begin.elapsed() < HEALING {
         match field.end_of(task) {
             Some(ended) if ended.succeeded => return Ok(()),
-            Some(_) => {
-                let said = watcher::look(field, door, Dialect::V2, task);
-                return Err(format!("task {task} failed: {said:?}"));
-            }
+            Some(_) => return Err(format!("task {task} failed: {}", failures(field, door, task))),
             None => pass(Duration::from_millis(20)),
         }
     }
     Err(format!("task {task} does not end"))
+}
+
+/// What is said of the devices that did not succeed.
+fn failures(field: &Field, door: usize, task: u64) -> String {
+    let said = watcher::look(field, door, Dialect::V2, task).unwrap_or_default();
+    let all = said["instanceIds"].as_array().into_iter().flatten();
+    all.filter(|one| one["status"] != 1).map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

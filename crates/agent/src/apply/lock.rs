@@ -1,10 +1,11 @@
 //! The two locks under which every well-behaved program changes the shadow file, in shadow-utils'
 //! order: `.pwd.lock` as lckpwdf(3) takes it, then `shadow.lock` by shadow-utils' own rules.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -22,11 +23,37 @@ pub(super) struct ShadowLock<'a> {
     dir: BorrowedFd<'a>,
     /// Closing it releases lckpwdf's lock; fields are dropped in the order of this list.
     _password_files: OwnedFd,
-    _this_process: MutexGuard<'static, ()>,
+    _here: HeldHere,
 }
 
-/// lckpwdf's lock belongs to the process, so that two threads would both hold it.
-static THIS_PROCESS: Mutex<()> = Mutex::new(());
+/// This process works in the folder, and drops it when it has ended: lckpwdf's lock belongs to the
+/// process, so that two threads would both hold it. A process may look after several roots.
+struct HeldHere(Folder);
+
+/// Its device and its inode.
+type Folder = (u64, u64);
+
+static FOLDERS: Mutex<BTreeSet<Folder>> = Mutex::new(BTreeSet::new());
+
+fn folders() -> MutexGuard<'static, BTreeSet<Folder>> {
+    FOLDERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl HeldHere {
+    /// `None` where another thread is in this folder.
+    fn enter(dir: BorrowedFd<'_>) -> Result<Option<Self>, Failure> {
+        let stat = fstat(dir).map_err(|e| failed("looking at the shadow file's folder", e))?;
+        let folder = (stat.st_dev, stat.st_ino);
+        let new = folders().insert(folder);
+        Ok(new.then(|| Self(folder)))
+    }
+}
+
+impl Drop for HeldHere {
+    fn drop(&mut self) {
+        folders().remove(&self.0);
+    }
+}
 
 const PASSWORD_FILES: &str = ".pwd.lock";
 const SHADOW: &str = "shadow.lock";
@@ -41,12 +68,7 @@ impl<'a> ShadowLock<'a> {
     /// holds it whenever it holds `shadow.lock`.
     pub(super) fn take(dir: BorrowedFd<'a>, wait: Duration) -> Result<Self, Failure> {
         let mut patience = Patience { until: Instant::now() + wait, pause: SHORTEST_PAUSE };
-        let this_process =
-            patience.until_some("waiting for this process", || match THIS_PROCESS.try_lock() {
-                Ok(guard) => Ok(Some(guard)),
-                Err(TryLockError::Poisoned(guard)) => Ok(Some(guard.into_inner())),
-                Err(TryLockError::WouldBlock) => Ok(None),
-            })?;
+        let here = patience.until_some("waiting for this process", || HeldHere::enter(dir))?;
         let password_files = open_password_files_lock(dir)?;
         patience.until_some("waiting for .pwd.lock", || {
             match fcntl_lock(&password_files, FlockOperation::NonBlockingLockExclusive) {
@@ -56,7 +78,7 @@ impl<'a> ShadowLock<'a> {
             }
         })?;
         patience.until_some("waiting for shadow.lock", || link_shadow_lock(dir))?;
-        Ok(Self { dir, _password_files: password_files, _this_process: this_process })
+        Ok(Self { dir, _password_files: password_files, _here: here })
     }
 }
 
@@ -118,7 +140,7 @@ fn write_pid(dir: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, Failure> {
 }
 
 /// True where the lock names a process that does not live. Our own id is from an earlier life:
-/// within this process only one holds the lock.
+/// within this process only one holds the lock of a folder.
 fn is_stale(dir: BorrowedFd<'_>) -> Result<bool, Errno> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match openat(dir, SHADOW, flags, Mode::empty()) {
@@ -271,5 +293,16 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| drop(ShadowLock::take(file.as_fd(), LONG).unwrap()));
         });
+    }
+
+    #[test]
+    fn threads_that_look_after_different_roots_do_not_wait_for_each_other() {
+        let (_dir, file) = directory();
+        let (_other_dir, other) = directory();
+        let lock = ShadowLock::take(file.as_fd(), LONG).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| drop(ShadowLock::take(other.as_fd(), BRIEFLY).unwrap()));
+        });
+        drop(lock);
     }
 }
