@@ -33,7 +33,8 @@ pub fn run(agent: &mut Agent<'_>) {
             Some(Signs::Bad) | None => {}
         }
         let asked = ended.as_ref().map_or(0, asked_wait);
-        let own = backoff.next(agent.surroundings.rng);
+        let now = agent.surroundings.clock.since_boot();
+        let own = backoff.next(now, agent.surroundings.rng);
         let wait = own.max(Span::from_secs(asked.into()));
         tracing::info!(seconds = wait.as_secs(), "connecting again after a pause");
         if agent.surroundings.clock.pause(wait).is_break() {

@@ -56,9 +56,10 @@ impl Observer {
     /// Begins to watch machines, by their root folders; `dir` is an empty folder of its own.
     pub fn watch(roots: &[PathBuf], dir: &Path) -> Self {
         let kernel = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).expect("inotify");
+        // Not CLOSE_WRITE: a child of this process closes, when it becomes another program, what a
+        // thread had open before the file took its place.
         let changes = WatchFlags::CREATE
             | WatchFlags::MODIFY
-            | WatchFlags::CLOSE_WRITE
             | WatchFlags::DELETE
             | WatchFlags::MOVED_FROM
             | WatchFlags::MOVED_TO;
