@@ -1,6 +1,5 @@
 //! The SQLite file that is copied: read as it is, marked at the end.
 
-use std::fs::File;
 use std::path::Path;
 
 use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
@@ -11,6 +10,7 @@ use super::CopyError;
 use super::catalogue::{SqliteColumn, Table, quoted};
 use super::rows::{HEADER, TRAILER, push};
 use crate::session::store_error;
+use crate::sqlite::open::FileLock;
 use crate::sqlite::{moved, open};
 
 /// Rows that are in memory at once.
@@ -19,7 +19,7 @@ const ROWS: usize = 256;
 /// The file, which nobody else opens meanwhile.
 pub(super) struct Source {
     connection: SqliteConnection,
-    _lock: File,
+    _lock: FileLock,
 }
 
 impl Source {

@@ -58,7 +58,7 @@ pub enum OpenError {
 /// What a store needs of its file.
 pub(super) struct Opened {
     /// Held while the store is open.
-    pub(super) lock: Arc<File>,
+    pub(super) lock: Arc<FileLock>,
     /// The only connection that may write.
     pub(super) writer: SqliteConnection,
     /// Connections that cannot write.
@@ -90,7 +90,7 @@ pub(super) async fn open(path: &Path) -> Result<Opened, StoreError> {
 
 /// The file as it is, in nobody else's hands while the lock is held: nothing is made, its schema
 /// must be this version's, and it may have been copied before.
-pub(crate) async fn open_as_it_is(path: &Path) -> Result<(File, SqliteConnection), StoreError> {
+pub(crate) async fn open_as_it_is(path: &Path) -> Result<(FileLock, SqliteConnection), StoreError> {
     if !path.exists() {
         return Err(unavailable(OpenError::Absent(path.into())));
     }
@@ -124,11 +124,22 @@ fn private_directory(path: &Path) -> Result<(), OpenError> {
     made.map_err(|e| OpenError::Directory(directory.into(), e))
 }
 
-fn lock(path: &Path) -> Result<File, OpenError> {
+/// Keeps others from the file until it goes.
+pub(crate) struct FileLock(pub(super) File);
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        // Closing would not be enough while a child that this process has just forked has the
+        // descriptor too. Where it fails, the lock ends with the last of them.
+        self.0.unlock().ok();
+    }
+}
+
+fn lock(path: &Path) -> Result<FileLock, OpenError> {
     let lock_path = beside(path, ".lock");
     let file = private(&lock_path).map_err(|e| OpenError::Lock(lock_path.clone(), e))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(FileLock(file)),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.into())),
         Err(TryLockError::Error(error)) => Err(OpenError::Lock(lock_path, error)),
     }
@@ -226,4 +237,21 @@ fn known() -> i64 {
 async fn number(database: &mut SqliteConnection, sql: &'static str) -> Result<i64, StoreError> {
     let row = sqlx::query(sql).fetch_one(database).await.map_err(store_error)?;
     row.try_get(0).map_err(store_error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_is_let_go_does_not_wait_for_a_child_that_has_its_descriptor() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("opencpm.db");
+        let held = lock(&path).unwrap();
+        assert!(matches!(lock(&path), Err(OpenError::InUse(_))));
+        let of_the_child = held.0.try_clone().unwrap();
+        drop(held);
+        lock(&path).unwrap();
+        drop(of_the_child);
+    }
 }

@@ -1,7 +1,6 @@
 //! The one writer, with group commit: requests that arrive together share a commit, each in its
 //! own savepoint, and are answered after it.
 
-use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
@@ -9,6 +8,7 @@ use opencpm_operations::port::StoreError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use super::open::FileLock;
 use crate::engine::Outcome;
 use crate::session::Session;
 use crate::statement::query;
@@ -21,7 +21,7 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the task that owns the connection. It holds the lock as long as it may write.
-    pub(super) fn start(session: Session, lock: Arc<File>) -> Self {
+    pub(super) fn start(session: Session, lock: Arc<FileLock>) -> Self {
         let (queue, requests) = mpsc::channel(WAITING);
         let task = Mutex::new(Some(tokio::spawn(run(session, requests, lock))));
         Self { queue, task }
@@ -126,7 +126,7 @@ where
 async fn run(
     mut session: Session,
     mut messages: mpsc::Receiver<Message>,
-    lock: Arc<File>,
+    lock: Arc<FileLock>,
 ) -> Result<(), StoreError> {
     let mut last = false;
     while !last && let Some(message) = messages.recv().await {
@@ -207,7 +207,7 @@ mod tests {
     async fn writer() -> Writer {
         let options = SqliteConnectOptions::new().in_memory(true);
         let session = Session::writer(options.connect().await.unwrap(), Arc::default());
-        let writer = Writer::start(session, Arc::new(tempfile::tempfile().unwrap()));
+        let writer = Writer::start(session, Arc::new(FileLock(tempfile::tempfile().unwrap())));
         writer
             .write(|s| Box::pin(async { keep(s.run(query("CREATE TABLE t (n)")).await) }))
             .await
