@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use opencpm_tests::cluster::{Cluster, Condition, Form, Shape};
+use opencpm_tests::cluster::{Cluster, Condition, DATABASE, Form, Node, Shape};
 use opencpm_tests::{Client, Dice, Until, eventually};
 use serde_json::Value;
 
@@ -24,14 +24,18 @@ const AGENTS: usize = 2_000;
 /// How long the network is away.
 const AWAY: Duration = Duration::from_secs(30);
 
+/// Before each event: a connection that ends sooner counts as a failed one for the agent.
+const QUIET: Duration = Duration::from_secs(10);
+
 /// Nothing may take longer.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Between two calls of one client.
 const PAUSE: Duration = Duration::from_millis(10);
 
-const HEAD: &str = "what | seconds until 50 % | 99 % | all | calls answered a second | refused | \
-                    slowest ms | peak MiB of the API nodes | of the gateways";
+const HEAD: &str = "what | cut off | seconds until 50 % are back | 99 % | all | \
+                    calls answered a second | refused | slowest ms | \
+                    peak MiB of the API nodes | of the gateways";
 
 fn main() {
     let agents = std::env::var("AGENTS").ok().map_or(AGENTS, |n| n.parse().expect("a number"));
@@ -43,18 +47,31 @@ fn main() {
         deadline: Duration::from_secs(120),
     });
     let storm = Storm { agents, cluster: RefCell::new(cluster) };
-    storm.wait_for(agents);
+    storm.wait_for(agents, &[]);
     println!("{agents} agents, connected\n{HEAD}");
     storm.during("nothing", || {
-        pass(Duration::from_secs(10));
-        Instant::now()
+        pass(QUIET);
+        CutOff { gateways: Vec::new(), agents: 0, back: Instant::now() }
     });
     storm.during("the network comes back", || {
         storm.set_gates(Condition::Cut);
         pass(AWAY);
+        let left = storm.connected(&[]);
         storm.set_gates(Condition::Good);
-        Instant::now()
+        CutOff { gateways: Vec::new(), agents: agents - left, back: Instant::now() }
     });
+    storm.during("a gateway is killed", || storm.kill(2));
+    storm.start_again(2);
+    storm.during("the gateway of all is killed", || storm.kill(3));
+}
+
+/// What a storm begins with.
+struct CutOff {
+    /// Those that are dead: a machine that is still bound to one is not back.
+    gateways: Vec<String>,
+    agents: usize,
+    /// From when on agents can come back.
+    back: Instant,
 }
 
 struct Storm {
@@ -74,9 +91,28 @@ impl Storm {
         self.cluster.borrow().nodes[2..].iter().for_each(|node| node.gate.set(condition));
     }
 
-    /// Does something, and waits until every agent is connected again, while clients ask. What it
-    /// does returns when the time begins.
-    fn during(&self, what: &str, work: impl FnOnce() -> Instant) {
+    /// Kills a node that is a gateway. Nobody starts it again.
+    fn kill(&self, number: usize) -> CutOff {
+        let gateways = {
+            let node = &mut self.cluster.borrow_mut().nodes[number];
+            node.process.kill();
+            vec![lease(node)]
+        };
+        let left = self.connected(&gateways);
+        CutOff { gateways, agents: self.agents - left, back: Instant::now() }
+    }
+
+    fn start_again(&self, number: usize) {
+        let node = &mut self.cluster.borrow_mut().nodes[number];
+        let before = lease(node);
+        node.process.tend();
+        eventually("a gateway", PATIENCE, || (lease(node) != before).then_some(()));
+    }
+
+    /// After some quiet does something, and waits until every agent is connected again, while
+    /// clients ask.
+    fn during(&self, what: &str, work: impl FnOnce() -> CutOff) {
+        pass(QUIET);
         self.cluster.borrow().nodes.iter().for_each(|node| {
             // Resets the peak: proc_pid_clear_refs(5).
             fs::write(format!("/proc/{}/clear_refs", node.process.id()), "5").expect("our own");
@@ -86,7 +122,7 @@ impl Storm {
             cluster.machines.iter().map(|it| it.instance.clone()).collect::<Vec<_>>()
         };
         let instances = machines(&self.cluster.borrow());
-        let (took, times, met) = thread::scope(|scope| {
+        let (cut_off, took, times, met) = thread::scope(|scope| {
             let (over, instances) = (&over, &instances);
             let clients = [0, 1].map(|number| {
                 let client = self.client(number);
@@ -94,21 +130,20 @@ impl Storm {
             });
             let until = Until(over);
             let asked = Instant::now();
-            let begin = work();
-            let half = self.agents / 2;
-            let times = [half, self.agents * 99 / 100, self.agents].map(|number| {
-                self.wait_for(number);
-                begin.elapsed()
+            let CutOff { gateways, agents, back } = work();
+            let times = [50, 1, 0].map(|percent| {
+                self.wait_for(self.agents - agents * percent / 100, &gateways);
+                back.elapsed()
             });
             drop(until);
             let took = asked.elapsed();
             let met = clients.into_iter().map(|client| client.join().expect("a client"));
-            (took, times, met.fold(Met::default(), Met::and))
+            (agents, took, times, met.fold(Met::default(), Met::and))
         });
         let [half, most, all] = times.map(|time| time.as_secs_f64());
         let slowest = met.answered.iter().max().copied().unwrap_or_default();
         println!(
-            "{what} | {half:.1} | {most:.1} | {all:.1} | {:.0} | {:?} | {:.0} | {:?} | {:?}",
+            "{what} | {cut_off} | {half:.1} | {most:.1} | {all:.1} | {:.0} | {:?} | {:.0} | {:?} | {:?}",
             met.answered.len() as f64 / took.as_secs_f64(),
             met.refused,
             slowest.as_secs_f64() * 1e3,
@@ -122,23 +157,29 @@ impl Storm {
         cluster.nodes[node].client(&cluster.key)
     }
 
-    /// Waits until so many agents are connected.
-    fn wait_for(&self, number: usize) {
-        let client = self.client(0);
+    /// Waits until so many agents are connected to another gateway than these.
+    fn wait_for(&self, number: usize, dead: &[String]) {
         eventually("agents that come back", PATIENCE, || {
-            let pages = (0..self.agents).step_by(1_000).map(|offset| offset.to_string());
-            let connected = pages.map(|offset| {
-                let page = [("offset", offset.as_str()), ("limit", "1000")];
-                let answer = client.try_call("DescribeBmAgentStatus", &page).unwrap_or_default();
-                let list = answer["data"]["agentList"].as_array().cloned().unwrap_or_default();
-                list.iter().filter(|agent| agent["agentStatus"] == 1).count()
-            });
-            let enough = connected.sum::<usize>() >= number;
+            let enough = self.connected(dead) >= number;
             if !enough {
                 thread::park_timeout(Duration::from_millis(200));
             }
             enough.then_some(())
         });
+    }
+
+    /// How many agents are connected to another gateway than these. The API would believe in a
+    /// dead gateway until its lease ends.
+    fn connected(&self, dead: &[String]) -> usize {
+        let cluster = self.cluster.borrow();
+        let servers = cluster.servers.as_ref().expect("a cluster with servers");
+        let dead: Vec<_> = dead.iter().map(|id| format!("'{id}'")).collect();
+        let sql = format!(
+            "SELECT count(*) FROM device WHERE gateway IS NOT NULL
+                AND encode(gateway, 'hex') <> ALL (ARRAY[{}]::text[])",
+            dead.join(", ")
+        );
+        servers.postgres.sql(DATABASE, &sql).parse().expect("a number")
     }
 
     /// MiB, of the nodes that run; from proc_pid_status(5).
@@ -156,6 +197,15 @@ impl Storm {
         };
         running.map(peak).collect()
     }
+}
+
+/// The gateway's id in its newest lease, or nothing.
+fn lease(node: &Node) -> String {
+    let said = node.process.said();
+    said.rsplit_once("holds a lease gateway=")
+        .and_then(|(_, id)| id.get(..32))
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// Lets time pass. A thread that ended may have left its wake-up call behind.
