@@ -1,6 +1,6 @@
 //! How long to wait before the next connection.
 
-use opencpm_domain::Span;
+use opencpm_domain::{Span, jitter};
 use rand_core::CryptoRng;
 
 /// Full jitter below a limit that is the time since the first failure: anything from nothing to as
@@ -35,7 +35,7 @@ impl Backoff {
         let since = *self.since.get_or_insert(now);
         let gone_on = Span::from_micros(now.as_micros().saturating_sub(since.as_micros()));
         let limit = if self.hopeless { Self::LAST } else { gone_on.clamp(Self::FIRST, Self::LAST) };
-        Span::from_micros(rng.next_u64() % (limit.as_micros() + 1))
+        jitter(limit, rng.next_u64())
     }
 }
 

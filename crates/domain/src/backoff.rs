@@ -7,8 +7,12 @@ use crate::Span;
 /// do not come back at one moment. `random` is any number, each as likely.
 pub fn full_jitter(first: Span, last: Span, failures: u32, random: u64) -> Span {
     let doubled = first.as_micros().saturating_mul(1_u64.checked_shl(failures).unwrap_or(u64::MAX));
-    let limit = doubled.min(last.as_micros());
-    Span::from_micros(random % limit.saturating_add(1))
+    jitter(Span::from_micros(doubled).min(last), random)
+}
+
+/// Anything from nothing to `limit`. `random` is any number, each as likely.
+pub fn jitter(limit: Span, random: u64) -> Span {
+    Span::from_micros(random % limit.as_micros().saturating_add(1))
 }
 
 #[cfg(test)]

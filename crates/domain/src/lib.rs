@@ -20,7 +20,7 @@ mod task;
 mod time;
 
 pub use advice::Advice;
-pub use backoff::full_jitter;
+pub use backoff::{full_jitter, jitter};
 pub use connection::{Binding, Connection, Lease, Unreachable};
 pub use device::{
     DeviceStatus, MaintainStatus, OperateStatus, PayMode, ResetRefusal, UnknownStatus,

@@ -5,7 +5,6 @@ use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use opencpm_operations::port::StoreError;
@@ -58,7 +57,7 @@ pub enum OpenError {
 /// What a store needs of its file.
 pub(super) struct Opened {
     /// Held while the store is open.
-    pub(super) lock: Arc<FileLock>,
+    pub(super) lock: FileLock,
     /// The only connection that may write.
     pub(super) writer: SqliteConnection,
     /// Connections that cannot write.
@@ -68,7 +67,7 @@ pub(super) struct Opened {
 /// Makes the directory and the file where they are absent, readable by the owner only.
 pub(super) async fn open(path: &Path) -> Result<Opened, StoreError> {
     private_directory(path).map_err(unavailable)?;
-    let lock = Arc::new(lock(path).map_err(unavailable)?);
+    let lock = lock(path).map_err(unavailable)?;
     private_file(path).map_err(unavailable)?;
     let writers = SqlitePoolOptions::new().max_connections(1);
     let writers = writers.connect_with(writer_options(path)).await.map_err(store_error)?;

@@ -21,7 +21,7 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the task that owns the connection. It holds the lock as long as it may write.
-    pub(super) fn start(session: Session, lock: Arc<FileLock>) -> Self {
+    pub(super) fn start(session: Session, lock: FileLock) -> Self {
         let (queue, requests) = mpsc::channel(WAITING);
         let task = Mutex::new(Some(tokio::spawn(run(session, requests, lock))));
         Self { queue, task }
@@ -126,7 +126,7 @@ where
 async fn run(
     mut session: Session,
     mut messages: mpsc::Receiver<Message>,
-    lock: Arc<FileLock>,
+    lock: FileLock,
 ) -> Result<(), StoreError> {
     let mut last = false;
     while !last && let Some(message) = messages.recv().await {
@@ -207,7 +207,7 @@ mod tests {
     async fn writer() -> Writer {
         let options = SqliteConnectOptions::new().in_memory(true);
         let session = Session::writer(options.connect().await.unwrap(), Arc::default());
-        let writer = Writer::start(session, Arc::new(FileLock(tempfile::tempfile().unwrap())));
+        let writer = Writer::start(session, FileLock(tempfile::tempfile().unwrap()));
         writer
             .write(|s| Box::pin(async { keep(s.run(query("CREATE TABLE t (n)")).await) }))
             .await
